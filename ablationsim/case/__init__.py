@@ -1,0 +1,22 @@
+"""The case file: what to simulate, read with units, checked in one go, and resolved to SI."""
+
+from ablationsim.case.case import Case, PlacedDevice
+from ablationsim.case.sections import (
+    DomainSection,
+    MeasuredSection,
+    MeshSection,
+    ProbeSection,
+    TimeSection,
+    ZoneSection,
+)
+
+__all__ = [
+    "Case",
+    "DomainSection",
+    "MeasuredSection",
+    "MeshSection",
+    "PlacedDevice",
+    "ProbeSection",
+    "TimeSection",
+    "ZoneSection",
+]

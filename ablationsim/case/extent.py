@@ -1,0 +1,131 @@
+"""Where the conductors of a case are: the default domain round them, and whether they lie inside a given one.
+
+Tines and needles of a cluster are taken as the whole rings that they lie on, so nothing here depends on roll. The
+geometry checks the applicators themselves again, with the clearance that its mesh needs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablationsim.case.sections import DomainSection
+from ablationsim.device.profile import ApplicatorSpec
+
+Array = NDArray[np.float64]
+
+MARGIN = 50e-3
+"""Tissue round the conductors in the default domain [m]; heat diffuses about 20 mm in twelve minutes."""
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A circle about the shaft, device frame: a height and a radius [m]; `label` says what lies on it."""
+
+    label: str
+    z: float
+    radius: float
+
+
+def rings(spec: ApplicatorSpec) -> list[Ring]:
+    """Rings that hold the tip, both ends of every conducting section, and the points of every tine."""
+    lateral = 0.0
+    if spec.cluster is not None and spec.cluster.count > 1:
+        lateral = spec.cluster.spacing / (2.0 * math.sin(math.pi / spec.cluster.count))
+    radius = lateral + spec.diameter / 2.0
+    found = [Ring("tip", 0.0, lateral)]
+    z = 0.0
+    for section in spec.sections:
+        if section.terminal is not None:
+            found.append(Ring(f"section '{section.name}'", z, radius if z > 0.0 else lateral))
+            found.append(Ring(f"section '{section.name}'", z + section.length, radius))
+        z += section.length
+    found += [Ring("tine", height, r + tine.radius) for tine in spec.tines for r, height in tine.path]
+    return found
+
+
+def bounding_box(placed: Sequence[tuple[ApplicatorSpec, Sequence[float], Sequence[float]]]) -> tuple[Array, Array]:
+    """Lowest and highest corner, each of shape (3,) [m], of the box round all conductors.
+
+    Parameters
+    ----------
+    placed : sequence of (ApplicatorSpec, tip, direction)
+        Tip [m] and direction in world coordinates.
+    """
+    lows, highs = [], []
+    for spec, tip, direction in placed:
+        axis = _unit(direction)
+        reach = np.sqrt(np.clip(1.0 - axis**2, 0.0, None))
+        for ring in rings(spec):
+            centre = np.asarray(tip) + ring.z * axis
+            lows.append(centre - ring.radius * reach)
+            highs.append(centre + ring.radius * reach)
+    return np.min(lows, axis=0), np.max(highs, axis=0)
+
+
+def complete(domain: DomainSection, low: Array, high: Array) -> DomainSection:
+    """Fill in what the file left out: centre on the conductors, and `MARGIN` round them, in whole millimetres."""
+    centre = domain.centre if domain.centre is not None else tuple(np.round(0.5 * (low + high), 9))
+    half = np.maximum(high - np.array(centre), np.array(centre) - low) + MARGIN
+    # Rounding first keeps 130.00000000000003 mm from becoming 131 mm.
+    whole = np.ceil(np.round(2e3 * half, 6)) / 1e3
+    fill: dict[str, object] = {"centre": tuple(float(x) for x in centre)}
+    if domain.shape == "box":
+        fill["size"] = domain.size or tuple(float(x) for x in whole)
+    else:
+        lateral = math.ceil(round(1e3 * math.hypot(*(half[:2] - MARGIN)) + 1e3 * MARGIN, 6)) / 1e3
+        fill["radius"] = domain.radius or lateral
+        fill["height"] = domain.height or float(whole[2])
+    return domain.model_copy(update=fill)
+
+
+def depth(domain: DomainSection, points: Array) -> Array:
+    """How far inside a complete domain each point (n, 3) lies [m]; negative outside."""
+    offset = np.abs(points - np.array(domain.centre))
+    if domain.size is not None:
+        inside: Array = np.min(0.5 * np.array(domain.size) - offset, axis=1)
+        return inside
+    radius, height = domain.radius or math.inf, domain.height or math.inf
+    lateral: Array = radius - np.hypot(offset[:, 0], offset[:, 1])
+    axial: Array = 0.5 * height - offset[:, 2]
+    return np.minimum(lateral, axial)
+
+
+def describe(domain: DomainSection) -> str:
+    """A complete domain in words."""
+    centre = "({:g}, {:g}, {:g}) mm".format(*(1e3 * x for x in domain.centre or (0.0, 0.0, 0.0)))
+    if domain.size is not None:
+        size = " x ".join(f"{1e3 * x:g}" for x in domain.size)
+        return f"the box of {size} mm round {centre}"
+    radius, height = (1e3 * (length or 0.0) for length in (domain.radius, domain.height))
+    return f"the cylinder of radius {radius:g} mm and height {height:g} mm round {centre}"
+
+
+def outside(
+    spec: ApplicatorSpec, tip: Sequence[float], direction: Sequence[float], domain: DomainSection
+) -> str | None:
+    """Say which parts of an applicator are outside a complete domain, and how far; None when all is inside."""
+    axis = _unit(direction)
+    # Any two directions across the shaft span its rings.
+    first = _unit(np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))]))
+    second = np.cross(axis, first)
+    azimuth = np.linspace(0.0, 2.0 * np.pi, 32, endpoint=False)
+    circle = np.outer(np.cos(azimuth), first) + np.outer(np.sin(azimuth), second)
+    worst: dict[str, float] = {}
+    for ring in rings(spec):
+        inside = float(depth(domain, np.asarray(tip) + ring.z * axis + ring.radius * circle).min())
+        if inside < 0.0:
+            worst[ring.label] = max(worst.get(ring.label, 0.0), -inside)
+    if not worst:
+        return None
+    parts = ", ".join(f"{label} by {1e3 * by:.3g} mm" for label, by in worst.items())
+    return f"outside {describe(domain)}: {parts}; move the applicator or enlarge the domain"
+
+
+def _unit(vector: Sequence[float] | Array) -> Array:
+    array = np.asarray(vector, dtype=np.float64)
+    return array / float(np.linalg.norm(array))

@@ -1,0 +1,325 @@
+"""The tables of a case file, one model each. Quantities are text with units in the file and SI floats here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from ablationsim.device.protocol import NotNegative, Positive, Step
+from ablationsim.units import (
+    ZERO_CELSIUS,
+    Angle,
+    Conductivity,
+    Density,
+    Duration,
+    Fraction,
+    HeatCapacity,
+    Length,
+    PerfusionRate,
+    Ratio,
+    RelativeSlope,
+    Temperature,
+    TemperatureDifference,
+    ThermalConductivity,
+    ThermalConductivitySlope,
+    Volume,
+    show,
+)
+
+
+def _within(low: float, high: float, dimension: str, origin: str) -> AfterValidator:
+    """Refuse a value outside [low, high] (SI), naming the limits and where they come from."""
+
+    def check(value: float) -> float:
+        if not low <= value <= high:
+            limits = f"{show(low, dimension)} to {show(high, dimension)}"
+            raise ValueError(f"{show(value, dimension)} is outside {limits} ({origin})")
+        return value
+
+    return AfterValidator(check)
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+"""Becomes part of file contents and column names: letters, digits, and ``_ . -``."""
+
+Point = tuple[Length, Length, Length]
+"""Position (x, y, z) in world coordinates [m]."""
+
+
+class Section(BaseModel):
+    """What all tables have in common: unknown keys are refused and nothing changes after reading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DeviceSection(Section):
+    """``[device]``: one applicator with its tip at the origin and its shaft along +z.
+
+    Attributes
+    ----------
+    profile : str
+        Name of a shipped profile, or the path of a ``.toml`` file.
+    """
+
+    profile: str
+
+
+class ApplicatorSection(Section):
+    """``[[applicator]]``: an applicator with a place and a protocol of its own.
+
+    Attributes
+    ----------
+    name : str
+        Unique in the case.
+    profile : str
+        Name of a shipped profile, or the path of a ``.toml`` file.
+    tip : tuple of float
+        Position of the tip, world coordinates [m].
+    direction : tuple of float
+        From the tip toward the handle; any length but zero.
+    roll : float
+        Rotation about the shaft [rad].
+    protocol : tuple of Step
+        That of the profile when not given.
+    start : float
+        Delay before the protocol begins [s].
+    repeat : int
+        How often the protocol runs.
+    """
+
+    name: Name
+    profile: str
+    tip: Point = (0.0, 0.0, 0.0)
+    direction: tuple[Ratio, Ratio, Ratio] = (0.0, 0.0, 1.0)
+    roll: Angle = 0.0
+    protocol: tuple[Step, ...] | None = Field(default=None, min_length=1)
+    start: Annotated[Duration, NotNegative] = 0.0
+    repeat: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _has_direction(self) -> Self:
+        if not any(self.direction):
+            raise ValueError("direction has no length; give a vector from the tip toward the handle such as [0, 0, 1]")
+        return self
+
+
+class TissueSection(Section):
+    """``[tissue]``: a property set and what differs from it; a value given here must lie in the range of the set.
+
+    Attributes
+    ----------
+    set : str
+        Name of a tissue set.
+    temperature : float or None
+        Temperature before heating [K].
+    perfusion : float or None
+        Perfusion rate of intact tissue [1/s].
+    electric_conductivity, thermal_conductivity : float or None
+        Conductivities at 37 °C [S/m, W/m/K].
+    """
+
+    set: str
+    temperature: Temperature | None = None
+    perfusion: PerfusionRate | None = None
+    electric_conductivity: Conductivity | None = None
+    electric_conductivity_slope: RelativeSlope | None = None
+    electric_conductivity_dried: Fraction | None = None
+    thermal_conductivity: ThermalConductivity | None = None
+    thermal_conductivity_slope: ThermalConductivitySlope | None = None
+    density: Density | None = None
+    heat_capacity: HeatCapacity | None = None
+    water_fraction: Fraction | None = None
+    vaporisation_lower: Temperature | None = None
+    blood_temperature: Temperature | None = None
+
+    @property
+    def overrides(self) -> dict[str, float]:
+        """What is given beside the set, by the names of the set (SI)."""
+        given = {key: value for key, value in self.model_dump(exclude={"set"}).items() if value is not None}
+        return {"initial_temperature" if key == "temperature" else key: value for key, value in given.items()}
+
+
+class DomainSection(Section):
+    """``[domain]``: the block of tissue around the applicators. Extents left out give 50 mm of tissue on every side.
+
+    Attributes
+    ----------
+    shape : {"cylinder", "box"}
+        Upright cylinder about z, or a box along the axes.
+    centre : tuple of float or None
+        Centre [m]; that of all conductors when not given.
+    radius, height : float or None
+        Extents of the cylinder [m].
+    size : tuple of float or None
+        Extents of the box along x, y and z [m].
+    dimension : {"auto", "axisymmetric", "3d"}
+    boundary : {"far_field", "grounded", "insulated"}
+        Electric condition on the outer boundary.
+    mesh : str or None
+        Mesh file to use instead of a generated one, relative to the case file.
+    """
+
+    shape: Literal["cylinder", "box"] = "cylinder"
+    centre: Point | None = None
+    radius: Annotated[Length, Positive] | None = None
+    height: Annotated[Length, Positive] | None = None
+    size: tuple[Annotated[Length, Positive], Annotated[Length, Positive], Annotated[Length, Positive]] | None = None
+    dimension: Literal["auto", "axisymmetric", "3d"] = "auto"
+    boundary: Literal["far_field", "grounded", "insulated"] = "far_field"
+    mesh: str | None = None
+
+    @model_validator(mode="after")
+    def _extents_of_the_shape(self) -> Self:
+        if self.shape == "cylinder" and self.size is not None:
+            raise ValueError("size belongs to a box; a cylinder has radius and height")
+        if self.shape == "box" and (self.radius is not None or self.height is not None):
+            raise ValueError("radius and height belong to a cylinder; a box has size")
+        return self
+
+
+class ProbeSection(Section):
+    """``[[probe]]``: a point whose temperature is recorded.
+
+    Attributes
+    ----------
+    name : str
+        Unique in the case; names the column in the history.
+    position : tuple of float
+        World coordinates [m].
+    """
+
+    name: Name
+    position: Point
+
+
+class ZoneSection(Section):
+    """``[zone]``: which tissue counts as ablated, and how it is measured.
+
+    Attributes
+    ----------
+    criterion : {"arrhenius", "cem43", "isotherm", "three_state"}
+    arrhenius_set : {"whitening", "low_threshold", "skin"}
+        Kinetic parameters for the criterion "arrhenius".
+    isotherm_temperature : float
+        For the criterion "isotherm" [K].
+    cooling : float
+        Time that the tissue cools after the last protocol has ended, before the zone is taken [s].
+    contraction : float
+        Uniform linear contraction of the reported contracted zone.
+    """
+
+    criterion: Literal["arrhenius", "cem43", "isotherm", "three_state"] = "arrhenius"
+    arrhenius_set: Literal["whitening", "low_threshold", "skin"] = "whitening"
+    isotherm_temperature: Annotated[
+        Temperature,
+        _within(40.0 + ZERO_CELSIUS, 100.0 + ZERO_CELSIUS, "temperature", "lethal temperatures below boiling"),
+    ] = 60.0 + ZERO_CELSIUS
+    cooling: Annotated[Duration, _within(0.0, 3600.0, "duration", "limit of the program")] = 60.0
+    contraction: Annotated[
+        Fraction, _within(0.0, 0.5, "fraction", "measured contractions reach 43 %, Farina et al. 2014")
+    ] = 0.12
+
+
+class MeshSection(Section):
+    """``[mesh]``: a resolution of 2 makes every element twice as large, 0.5 half as large."""
+
+    resolution: Annotated[Ratio, _within(0.25, 4.0, "ratio", "limits of the mesh sizing")] = 1.0
+
+
+class TimeSection(Section):
+    """``[time]``: accuracy of the time steps, and how often a checkpoint is written.
+
+    Attributes
+    ----------
+    tolerance : float
+        Factor on the default tolerance of the step control.
+    checkpoint_interval : float
+        Simulated time between checkpoints [s].
+    """
+
+    tolerance: Annotated[Ratio, _within(0.05, 10.0, "ratio", "limits of the step control")] = 1.0
+    checkpoint_interval: Annotated[Duration, Positive] = 60.0
+
+
+class MeasuredLength(Section):
+    """A measured length with its standard deviation [m]."""
+
+    value: Annotated[Length, Positive]
+    sd: Annotated[Length, NotNegative] | None = None
+
+
+class MeasuredVolume(Section):
+    """A measured volume with its standard deviation [m3]."""
+
+    value: Annotated[Volume, Positive]
+    sd: Annotated[Volume, NotNegative] | None = None
+
+
+class TimeTo(Section):
+    """Measured time until a probe reached a temperature [K, s]."""
+
+    temperature: Temperature
+    value: Annotated[Duration, Positive]
+    sd: Annotated[Duration, NotNegative] | None = None
+
+
+class MeasuredProbe(Section):
+    """``[[measured.probe]]``: what was measured at a probe of the case.
+
+    Attributes
+    ----------
+    name : str
+        Name of a probe of the case.
+    max_temperature, sd : float or None
+        Highest temperature and its standard deviation [K].
+    time_to : TimeTo or None
+    """
+
+    name: str
+    max_temperature: Temperature | None = None
+    sd: Annotated[TemperatureDifference, NotNegative] | None = None
+    time_to: TimeTo | None = None
+
+
+class MeasuredSection(Section):
+    """``[measured]``: the experiment to compare with.
+
+    Attributes
+    ----------
+    source : str
+        Publication.
+    frame : {"contracted", "undeformed"}
+        Whether sizes were taken on the ablated, shrunken tissue.
+    n : int or None
+        Number of ablations.
+    long_axis, short_axis, axial_length, transverse_diameter : MeasuredLength or None
+    volume : MeasuredVolume or None
+    probe : tuple of MeasuredProbe
+    """
+
+    source: str
+    frame: Literal["contracted", "undeformed"] = "contracted"
+    n: int | None = Field(default=None, ge=1)
+    long_axis: MeasuredLength | None = None
+    short_axis: MeasuredLength | None = None
+    axial_length: MeasuredLength | None = None
+    transverse_diameter: MeasuredLength | None = None
+    volume: MeasuredVolume | None = None
+    probe: tuple[MeasuredProbe, ...] = ()
+
+
+class CaseFile(Section):
+    """A whole case file. Either ``[device]`` and ``[[protocol]]``, or any number of ``[[applicator]]``."""
+
+    title: str = "Untitled case"
+    device: DeviceSection | None = None
+    protocol: tuple[Step, ...] | None = Field(default=None, min_length=1)
+    applicator: tuple[ApplicatorSection, ...] | None = Field(default=None, min_length=1)
+    tissue: TissueSection
+    domain: DomainSection = DomainSection()
+    probe: tuple[ProbeSection, ...] = ()
+    zone: ZoneSection = ZoneSection()
+    mesh: MeshSection = MeshSection()
+    time: TimeSection = TimeSection()
+    measured: MeasuredSection | None = None

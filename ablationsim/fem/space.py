@@ -1,0 +1,164 @@
+"""Linear finite elements on a simplicial mesh, with the geometry integrated once.
+
+A coefficient that is constant on each element enters the stiffness matrix linearly, so a new matrix is one sparse product
+``scatter @ coefficient`` on a sparsity pattern that never changes. Axisymmetric meshes carry the weight ``2 pi r`` in every
+integral; everything else is the same in two and three dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from skfem import Basis, BilinearForm, ElementTetP1, ElementTriP1, FacetBasis, Functional, LinearForm, MeshTet, MeshTri
+from skfem.helpers import dot, grad
+
+from ablationsim.errors import MeshError
+from ablationsim.fem.kernels import index_array
+from ablationsim.mesh.mesh import Mesh
+
+Array = NDArray[np.float64]
+
+
+class P1Space:
+    """Piecewise linear functions on a mesh.
+
+    Parameters
+    ----------
+    mesh : Mesh
+        Triangles or tetrahedra in metres; the triangles of an axisymmetric mesh have the columns ``(r, z)``.
+
+    Attributes
+    ----------
+    element_stiffness : (m, d+1, d+1) array
+        Integral of ``grad(phi_i) . grad(phi_j)`` over each element, weighted, for a coefficient of one [m].
+    element_load : (m, d+1) array
+        Integral of ``phi_i`` over each element, weighted [m3].
+    volume : (m,) array
+        Weighted volume of each element [m3].
+    averaging : (m, d+1) array
+        Weights that turn nodal values into the exact weighted mean of their linear interpolant on each element.
+    lumped_mass : (n,) array
+        Row sums of the mass matrix [m3]; positive on the axis too, where vertex quadrature would give zero.
+    """
+
+    def __init__(self, mesh: Mesh) -> None:
+        self.mesh = mesh
+        self.n_nodes, dimension = mesh.points.shape
+        # sort_t=False keeps our node order, so that element arrays line up with mesh.cells.
+        kind, element = (MeshTri, ElementTriP1) if dimension == 2 else (MeshTet, ElementTetP1)
+        self._skfem_mesh = kind(np.ascontiguousarray(mesh.points.T), np.ascontiguousarray(mesh.cells.T), sort_t=False)
+        self._skfem_element = element()
+        # Products of two linear functions need order 2; the weight r adds one.
+        self._order = 3 if mesh.axisymmetric else 2
+        basis = Basis(self._skfem_mesh, self._skfem_element, intorder=self._order)
+        stiffness = BilinearForm(lambda u, v, w: dot(grad(u), grad(v)) * self._weight(w)).coo_data(basis)
+        load = LinearForm(lambda v, w: v * self._weight(w)).coo_data(basis)
+        self.element_stiffness: Array = np.ascontiguousarray(stiffness.tolocal())
+        self.element_load: Array = np.ascontiguousarray(load.data.reshape(dimension + 1, -1).T)
+        self.volume: Array = self.element_load.sum(axis=1)
+        self.averaging: Array = self.element_load / self.volume[:, None]
+        self.lumped_mass: Array = self.sum_to_nodes(self.element_load)
+
+    def _weight(self, w: Any) -> Any:
+        return 2.0 * np.pi * w.x[0] if self.mesh.axisymmetric else 1.0
+
+    def sum_to_nodes(self, element_vectors: Array) -> Array:
+        """Add ``(m, d+1)`` element vectors up in their nodes; returns ``(n,)``."""
+        return np.bincount(self.mesh.cells.ravel(), element_vectors.ravel(), minlength=self.n_nodes)
+
+    def element_mean(self, nodal: Array) -> Array:
+        """Weighted mean ``(m,)`` of the linear function with the given ``(n,)`` nodal values on each element."""
+        return np.einsum("ij,ij->i", nodal[self.mesh.cells], self.averaging)
+
+    def interpolate(self, f: Callable[[Array], Array]) -> Array:
+        """Nodal values ``(n,)`` of a function of the coordinates ``(d, n)``."""
+        return f(np.ascontiguousarray(self.mesh.points.T))
+
+    def facet_load(self, names: list[str], density: Callable[[Any], Any] | None = None) -> Array:
+        """Integral of ``density * phi_i`` over the named boundary facets.
+
+        Parameters
+        ----------
+        names : list of str
+            Facet sets of the mesh.
+        density : callable, optional
+            Function of scikit-fem's quadrature data (``w.x`` coordinates, ``w.n`` outward normal); one by default.
+
+        Returns
+        -------
+        (n,) array
+            In m2 times the unit of the density.
+        """
+        facets = np.vstack([self.mesh.facets[name] for name in names])
+        if len(facets) == 0:
+            return np.zeros(self.n_nodes)
+        basis = FacetBasis(
+            self._skfem_mesh, self._skfem_element, facets=self._facet_numbers(facets), intorder=self._order
+        )
+        integrand = density or (lambda w: 1.0)
+        return LinearForm(lambda v, w: v * integrand(w) * self._weight(w)).assemble(basis)
+
+    def _facet_numbers(self, facets: NDArray[np.int32]) -> NDArray[np.intp]:
+        """Numbers in scikit-fem's mesh of the boundary facets given by their nodes."""
+        boundary = self._skfem_mesh.boundary_facets()
+        width = self._skfem_mesh.facets.shape[0]
+        as_rows = np.dtype((np.void, width * 8))
+        known = np.ascontiguousarray(np.sort(self._skfem_mesh.facets[:, boundary].T.astype(np.int64), axis=1))
+        wanted = np.ascontiguousarray(np.sort(facets.astype(np.int64), axis=1))
+        known_rows, wanted_rows = known.view(as_rows).ravel(), wanted.view(as_rows).ravel()
+        order = np.argsort(known_rows)
+        place = np.minimum(np.searchsorted(known_rows, wanted_rows, sorter=order), len(order) - 1)
+        if not np.array_equal(known_rows[order[place]], wanted_rows):
+            raise MeshError(
+                "A named facet of the mesh is not on its boundary. Facet sets must lie on the outside of the tissue; "
+                "check the mesh file or generate the mesh again."
+            )
+        return boundary[order[place]]
+
+    @cached_property
+    def matrix(self) -> Scatter:
+        """Coefficient-to-matrix map of the stiffness matrix on this space (built when first asked for)."""
+        return Scatter(self)
+
+
+class Scatter:
+    """Stiffness matrices of a space for element coefficients, on one fixed CSR pattern.
+
+    Attributes
+    ----------
+    indptr, indices : uint32 arrays
+        CSR pattern; it holds every pair of neighbouring nodes, also where an entry happens to vanish.
+    diagonal : (n,) array
+        Position of each diagonal entry in the values.
+    """
+
+    def __init__(self, space: P1Space) -> None:
+        cells = space.mesh.cells.astype(np.int64)
+        m, corners = cells.shape
+        n = space.n_nodes
+        keys = (cells[:, :, None] * n + cells[:, None, :]).reshape(m, -1)
+        pattern, entry = np.unique(keys.ravel(), return_inverse=True)
+        rows, columns = np.divmod(pattern, n)
+        element = np.repeat(np.arange(m, dtype=np.int32), corners * corners)
+        self.map = sparse.csr_matrix(
+            (space.element_stiffness.ravel(), (entry.ravel().astype(np.int32), element)), shape=(len(pattern), m)
+        )
+        self.rows = rows.astype(np.int32)
+        self.columns = columns.astype(np.int32)
+        self.indptr = index_array(np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n))]))
+        self.indices = index_array(columns)
+        self.diagonal = np.flatnonzero(rows == columns)
+
+    def values(self, coefficient: Array) -> Array:
+        """Values ``(nnz,)`` of the stiffness matrix for an element coefficient ``(m,)``."""
+        return self.map @ coefficient
+
+    def as_csr(self, values: Array) -> sparse.csr_matrix:
+        """The values as a SciPy matrix."""
+        n = len(self.indptr) - 1
+        return sparse.csr_matrix((values, self.columns, self.indptr.astype(np.int32)), shape=(n, n))

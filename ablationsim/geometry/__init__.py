@@ -1,0 +1,1 @@
+"""Applicators placed in a block of tissue."""

@@ -1,0 +1,189 @@
+"""The whole geometry of a case: applicators in a block of tissue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablationsim.case import Case
+from ablationsim.errors import GeometryError
+from ablationsim.geometry.applicator import Applicator, Surface
+from ablationsim.geometry.domain import Domain
+from ablationsim.geometry.placement import Placement
+
+Floats = NDArray[np.float64]
+
+#: Conductors stay at least this far inside the tissue [m], so that elements fit between them and the outside.
+CLEARANCE = 2e-3
+#: Surfaces of two applicators stay at least this far apart [m].
+GAP = 0.2e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Applicators in a domain, checked to be meshable.
+
+    Attributes
+    ----------
+    applicators : tuple of Applicator
+        In the order of the case.
+    domain : Domain
+        The tissue block.
+    axisymmetric : bool
+        Whether it is modelled in the (r, z) half-plane about the world's z axis.
+
+    Raises
+    ------
+    GeometryError
+        When a conductor is outside the tissue, applicators touch, or axial symmetry is asked for but absent.
+    """
+
+    applicators: tuple[Applicator, ...]
+    domain: Domain
+    axisymmetric: bool
+
+    def __post_init__(self) -> None:
+        if not self.applicators:
+            raise GeometryError("There is no applicator in the geometry.")
+        problems = _outside(self.applicators, self.domain) + _touching(self.applicators)
+        if self.axisymmetric:
+            problems += broken_symmetry(self.applicators, self.domain)
+        if problems:
+            raise GeometryError("\n".join(problems))
+
+    @classmethod
+    def build(cls, applicators: Sequence[Applicator], domain: Domain, dimension: str = "auto") -> Geometry:
+        """Combine applicators and domain; `dimension` is "axisymmetric", "3d", or "auto": axisymmetric if possible.
+
+        Raises
+        ------
+        GeometryError
+            As for the class, or for another dimension.
+        """
+        if dimension not in ("auto", "axisymmetric", "3d"):
+            raise GeometryError(f"The dimension must be auto, axisymmetric or 3d, got '{dimension}'.")
+        placed = tuple(applicators)
+        flat = dimension == "axisymmetric" or (dimension == "auto" and not broken_symmetry(placed, domain))
+        return cls(placed, domain, flat)
+
+    @classmethod
+    def from_case(cls, case: Case) -> Geometry:
+        """Build the geometry of a case.
+
+        Raises
+        ------
+        GeometryError
+            As for the class.
+        """
+        applicators = [
+            Applicator.build(i, part.device.applicator, Placement.along(part.tip, part.direction, part.roll), part.name)
+            for i, part in enumerate(case.applicators)
+        ]
+        block = case.domain
+        centre = conductor_centre(applicators) if block.centre is None else block.centre
+        if block.size is not None:
+            domain = Domain.box(centre, block.size)
+        elif block.radius is not None and block.height is not None:
+            domain = Domain.cylinder(centre, block.radius, block.height)
+        else:
+            raise GeometryError(f"The {block.shape} domain has no extents: give radius and height, or size.")
+        return cls.build(applicators, domain, block.dimension)
+
+    @property
+    def surfaces(self) -> dict[str, Surface]:
+        """Every named applicator surface of the geometry."""
+        return {surface.name: surface for applicator in self.applicators for surface in applicator.surfaces}
+
+    @property
+    def terminals(self) -> tuple[str, ...]:
+        """Terminal names in the order of the applicators, each once."""
+        return tuple(dict.fromkeys(surface.terminal for surface in self.surfaces.values() if surface.terminal))
+
+
+def conductor_centre(applicators: Sequence[Applicator]) -> Floats:
+    """Return the centre of the box round all bare conductors, world metres, shape (3,): where a domain belongs."""
+    points = np.vstack([line for applicator in applicators for line, _ in applicator.bare_lines()])
+    return (points.min(axis=0) + points.max(axis=0)) / 2
+
+
+def broken_symmetry(applicators: Sequence[Applicator], domain: Domain) -> list[str]:
+    """Return what keeps the geometry from being symmetric about the world's z axis, one sentence each."""
+    found = []
+    if len(applicators) != 1:
+        found.append(f"There are {len(applicators)} applicators; axial symmetry allows one.")
+    if domain.shape != "cylinder" or np.hypot(*domain.centre[:2]) > 1e-9:
+        found.append("Axial symmetry needs a cylindrical domain about the z axis.")
+    for applicator in applicators:
+        if abs(abs(applicator.axis[2]) - 1) > 1e-9 or np.hypot(*applicator.tip[:2]) > 1e-9:
+            found.append(f"Applicator {applicator.name} does not lie on the z axis.")
+        if applicator.tines:
+            found.append(f"Applicator {applicator.name} has tines, which are not symmetric about its axis.")
+        if len(applicator.shafts) > 1:
+            found.append(f"Applicator {applicator.name} is a cluster of {len(applicator.shafts)} needles.")
+    return found
+
+
+def _outside(applicators: tuple[Applicator, ...], domain: Domain) -> list[str]:
+    problems = []
+    for applicator in applicators:
+        lines = applicator.bare_lines()
+        if not lines:
+            problems.append(f"Applicator {applicator.name} has no bare conductor.")
+            continue
+        depth = min(float(domain.depth(line).min()) - radius for line, radius in lines)
+        if depth < CLEARANCE:
+            problems.append(
+                f"Applicator {applicator.name}: its conductor reaches to {1e3 * depth:.2f} mm inside the surface of the "
+                f"{domain.shape} domain (negative is outside), but must stay at least {1e3 * CLEARANCE:.0f} mm inside: "
+                "move the applicator or enlarge the domain."
+            )
+    return problems
+
+
+def _touching(applicators: tuple[Applicator, ...]) -> list[str]:
+    problems = []
+    for i, first in enumerate(applicators):
+        for second in applicators[i + 1 :]:
+            gap = min(
+                _polyline_distance(a, b) - ra - rb for a, ra in _centrelines(first) for b, rb in _centrelines(second)
+            )
+            if gap < GAP:
+                problems.append(
+                    f"Applicators {first.name} and {second.name} come within {1e3 * gap:.2f} mm of each other (negative is "
+                    f"overlap); they need {1e3 * GAP:.1f} mm of tissue between them."
+                )
+    return problems
+
+
+def _centrelines(applicator: Applicator) -> list[tuple[Floats, float]]:
+    shafts = [
+        (applicator.to_world([(x, y, 0.0), (x, y, applicator.length)]), applicator.radius) for x, y in applicator.shafts
+    ]
+    return shafts + [(applicator.to_world(tine.path), tine.radius) for tine in applicator.tines]
+
+
+def _polyline_distance(first: Floats, second: Floats) -> float:
+    """Smallest distance between two polylines: of all pairs of segments, exactly."""
+    return min(_segment_distance(p, p_end, q, q_end) for p, p_end in pairwise(first) for q, q_end in pairwise(second))
+
+
+def _segment_distance(p: Floats, p_end: Floats, q: Floats, q_end: Floats) -> float:
+    """Distance of two segments: at a pair of inner points, or else at one of the four ends."""
+    u, v, w = p_end - p, q_end - q, p - q
+    normal = np.cross(u, v)
+    square = float(normal @ normal)
+    if square > 1e-12 * float(u @ u) * float(v @ v):
+        s = float(np.cross(v, w) @ normal) / square
+        t = float(np.cross(u, w) @ normal) / square
+        if 0 <= s <= 1 and 0 <= t <= 1:
+            return float(np.linalg.norm(w + s * u - t * v))
+    return min(_to_segment(p, q, v), _to_segment(p_end, q, v), _to_segment(q, p, u), _to_segment(q_end, p, u))
+
+
+def _to_segment(point: Floats, start: Floats, along: Floats) -> float:
+    position = np.clip((point - start) @ along / (along @ along), 0, 1)
+    return float(np.linalg.norm(point - start - position * along))

@@ -1,0 +1,1 @@
+"""Physics: electric conduction, bioheat, tissue damage."""

@@ -1,0 +1,216 @@
+"""Pennes' bioheat equation in enthalpy form.
+
+``d rho_h(T) / dt = div(k(T) grad T) - w rho_b c_b (T - T_b) + Q`` with the volumetric enthalpy ``rho_h``, which holds the latent
+heat of the tissue's water; energy is therefore conserved at any step size. The mass matrix is lumped, so that the enthalpy
+is a function of the nodal temperature. Cooled surfaces exchange heat by a wall coefficient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablationsim.errors import SolverError
+from ablationsim.fem.kernels import Array, csr_product, element_look_up, look_up, shifted_jacobi_cg
+from ablationsim.fem.space import P1Space
+from ablationsim.tissue import Tissue
+
+
+@dataclass(frozen=True)
+class CooledSurface:
+    """Facet sets that exchange heat with a coolant: wall coefficient [W/m2/K] and coolant temperature [K]."""
+
+    facets: Sequence[str]
+    wall_coefficient: float
+    coolant_temperature: float
+
+
+@dataclass(frozen=True)
+class HeatOperator:
+    """The linear heat losses for one distribution of conductivity and perfusion.
+
+    Attributes
+    ----------
+    conduction : (nnz,) array
+        Values of the conduction matrix [W/K].
+    perfusion : (n,) array
+        Nodal perfusion loss [W/K].
+    """
+
+    conduction: Array
+    perfusion: Array
+
+
+class Bioheat:
+    """Bioheat equation on a space.
+
+    Parameters
+    ----------
+    space : P1Space
+        Mesh and elements.
+    tissue : Tissue
+        Property laws.
+    cooled : sequence of CooledSurface
+        Surfaces with a wall coefficient; every other boundary is adiabatic.
+    reference : float
+        Temperature [K] that the equations are solved relative to, so that relative tolerances mean what they say.
+    """
+
+    def __init__(self, space: P1Space, tissue: Tissue, cooled: Sequence[CooledSurface], reference: float) -> None:
+        self.space = space
+        self.tables = tissue.tables()
+        self.reference = reference
+        lower, upper = tissue.vaporisation_band
+        self._boiling = 0.5 * (lower + upper)
+        self._half_band = 0.5 * (upper - lower)
+        self.blood_capacity = tissue.blood_density * tissue.blood_heat_capacity
+        self.blood_temperature = tissue.blood_temperature
+        self._perfusion = tissue.perfusion * self.blood_capacity * space.lumped_mass
+        self.wall = np.zeros(space.n_nodes)
+        self._wall_source = np.zeros(space.n_nodes)
+        for surface in cooled:
+            exchange = surface.wall_coefficient * space.facet_load(list(surface.facets))
+            self.wall += exchange
+            self._wall_source += exchange * (surface.coolant_temperature - reference)
+        self._unit = np.ones(space.n_nodes)
+        self._wet_capacity = float(self.enthalpy(np.array([reference]))[1][0])
+        self._content_step, self._inverse = self._invert_enthalpy()
+        self.newton_steps = 0
+
+    def _invert_enthalpy(self) -> tuple[float, Array]:
+        """Temperature on a uniform grid of the enthalpy, which starts with the enthalpy table."""
+        enthalpy = self.tables.enthalpy
+        grid = np.linspace(enthalpy[0], enthalpy[-1], 4 * len(enthalpy))
+        known = self.tables.temperature0 + self.tables.step * np.arange(len(enthalpy))
+        return float(grid[1] - grid[0]), np.interp(grid, enthalpy, known)
+
+    @property
+    def perfused(self) -> bool:
+        """Whether the tissue is perfused at all."""
+        return bool(np.any(self._perfusion))
+
+    def operator(self, temperature: Array, perfusion_factor: Array | None = None) -> HeatOperator:
+        """Conduction and perfusion at the given nodal temperature ``(n,)`` [K] and share of perfusion ``(n,)``."""
+        conductivity = np.empty(len(self.space.volume))
+        tables = self.tables
+        element_look_up(
+            temperature,
+            tables.temperature0,
+            tables.step,
+            tables.thermal_conductivity,
+            self._unit,
+            self.space.mesh.cells,
+            self.space.averaging,
+            conductivity,
+        )
+        perfusion = self._perfusion if perfusion_factor is None else self._perfusion * perfusion_factor
+        return HeatOperator(self.space.matrix.values(conductivity), perfusion)
+
+    def flux(self, operator: HeatOperator, temperature: Array, heat: Array) -> Array:
+        """Nodal net heating ``(n,)`` [W]: sources less conduction, perfusion and coolant."""
+        theta = temperature - self.reference
+        result = np.empty_like(theta)
+        matrix = self.space.matrix
+        csr_product(matrix.indptr, matrix.indices, operator.conduction, theta, result)
+        return heat + self._source(operator) - result - (operator.perfusion + self.wall) * theta
+
+    def _source(self, operator: HeatOperator) -> Array:
+        return self._wall_source + operator.perfusion * (self.blood_temperature - self.reference)
+
+    def enthalpy(self, temperature: Array) -> tuple[Array, Array]:
+        """Volumetric enthalpy [J/m3] and heat capacity [J/m3/K] at nodal temperatures [K]."""
+        value, slope = np.empty_like(temperature), np.empty_like(temperature)
+        tables = self.tables
+        look_up(temperature, tables.temperature0, tables.step, tables.enthalpy, value, slope)
+        return value, slope
+
+    def temperature_at(self, enthalpy: Array) -> Array:
+        """Nodal temperature [K] at a volumetric enthalpy [J/m3]."""
+        value, slope = np.empty_like(enthalpy), np.empty_like(enthalpy)
+        look_up(enthalpy, self.tables.enthalpy[0], self._content_step, self._inverse, value, slope)
+        return value
+
+    def stored_energy(self, temperature: Array) -> float:
+        """Heat content of the mesh [J] relative to the zero of the enthalpy table."""
+        return float(np.dot(self.space.lumped_mass, self.enthalpy(temperature)[0]))
+
+    def coolant_power(self, temperature: Array) -> float:
+        """Heat that the coolant takes up [W]."""
+        return float(np.dot(self.wall, temperature - self.reference) - self._wall_source.sum())
+
+    def perfusion_power(self, operator: HeatOperator, temperature: Array) -> float:
+        """Heat that the blood takes up [W]."""
+        return float(np.dot(operator.perfusion, temperature - self.blood_temperature))
+
+    def damped(self, operator: HeatOperator, weight: float, energy: Array, temperature: Array) -> Array:
+        """Temperature change ``(n,)`` [K] that a nodal energy error [J] amounts to after implicit smoothing."""
+        _, capacity = self.enthalpy(temperature)
+        capacity = np.maximum(capacity, self._wet_capacity)
+        matrix = self.space.matrix
+        change = np.zeros_like(energy)
+        shift = self.space.lumped_mass * capacity + weight * (operator.perfusion + self.wall)
+        shifted_jacobi_cg(
+            matrix.indptr, matrix.indices, operator.conduction, weight, shift, matrix.diagonal, energy, change, 1e-2, 200
+        )
+        return change
+
+    def solve_stage(
+        self, operator: HeatOperator, weight: float, known: Array, heat: Array, temperature: Array, tolerance: float
+    ) -> Array:
+        """Temperature that satisfies ``mass * enthalpy(T) = known + weight * flux(T)``.
+
+        Parameters
+        ----------
+        operator : HeatOperator
+            Conduction and perfusion of the stage.
+        weight : float
+            Time that the flux of this stage acts for [s].
+        known : (n,) array
+            Nodal energy at the start of the stage and what earlier stages added [J].
+        heat : (n,) array
+            Nodal sources [W].
+        temperature : (n,) array
+            First guess [K].
+        tolerance : float
+            Largest change of a nodal temperature at which the iteration counts as converged [K].
+
+        Raises
+        ------
+        SolverError
+            If Newton's method does not converge; the caller shortens the step.
+        """
+        mass, matrix = self.space.lumped_mass, self.space.matrix
+        losses = operator.perfusion + self.wall
+        temperature = temperature.copy()
+        for _ in range(40):
+            energy, capacity = self.enthalpy(temperature)
+            residual = known + weight * self.flux(operator, temperature, heat) - mass * energy
+            change = np.zeros_like(temperature)
+            iterations = shifted_jacobi_cg(
+                matrix.indptr,
+                matrix.indices,
+                operator.conduction,
+                weight,
+                mass * capacity + weight * losses,
+                matrix.diagonal,
+                residual,
+                change,
+                1e-3,
+                2000,
+            )
+            if iterations < 0:
+                raise SolverError("The heat equation's linear solver did not converge.")
+            self.newton_steps += 1
+            # A node that jumps across the boiling band would jump back and forth for ever: stop it inside the band.
+            before, after = temperature - self._boiling, temperature + change - self._boiling
+            jumps = (before * after < 0.0) & (np.abs(before) > self._half_band) & (np.abs(after) > self._half_band)
+            change[jumps] = -before[jumps]
+            temperature += change
+            largest = float(np.max(np.abs(change)))
+            if not np.isfinite(largest):
+                raise SolverError("The temperature became undefined (NaN).")
+            if largest <= tolerance:
+                return temperature
+        raise SolverError("Newton's method for the heat equation did not converge in 40 steps.")

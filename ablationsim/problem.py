@@ -1,0 +1,114 @@
+"""From a case and its mesh to the coupled problem that is marched in time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ablationsim.case import Case
+from ablationsim.device.generator import Controller
+from ablationsim.device.profile import InfusionSpec
+from ablationsim.errors import GeometryError
+from ablationsim.fem.kernels import Array
+from ablationsim.fem.probing import probe_matrix
+from ablationsim.fem.space import P1Space
+from ablationsim.geometry.applicator import Applicator
+from ablationsim.geometry.geometry import Geometry, conductor_centre
+from ablationsim.march import Problem, TimeControl
+from ablationsim.mesh.mesh import Mesh
+from ablationsim.physics.bioheat import Bioheat, CooledSurface
+from ablationsim.physics.circuit import Channel
+from ablationsim.physics.damage import DamageModel
+from ablationsim.physics.electric import Electric
+
+STEP_TOLERANCE = 0.5
+"""Default tolerance of a time step [K]: see `ablationsim.march.TimeControl`."""
+
+_ELECTRIC_RTOL = 1e-6
+_INFUSION_EDGE = 1e-3  # m: width over which infused tissue passes into dry tissue
+
+
+def assemble(case: Case, geometry: Geometry, mesh: Mesh) -> Problem:
+    """Build the coupled problem.
+
+    Parameters
+    ----------
+    case : Case
+        What to simulate.
+    geometry : Geometry
+        Applicators in place.
+    mesh : Mesh
+        Tissue, with facets named after the applicators' surfaces.
+
+    Raises
+    ------
+    GeometryError
+        If a generator has no return for its current, or a probe lies outside the tissue.
+    MeshError
+        If a surface of an applicator is missing from the mesh.
+    """
+    space = P1Space(mesh)
+    surfaces = [s for s in geometry.surfaces.values() if len(mesh.facets.get(s.name, ()))]
+    names = list(geometry.terminals)
+    terminals = [[s.name for s in surfaces if s.terminal == name] for name in names]
+    channels = [_channel(applicator, names) for applicator in geometry.applicators]
+    outer = case.domain.boundary
+    if outer == "insulated" and any(not channel.negative for channel in channels):
+        raise GeometryError(
+            "domain.boundary = 'insulated' leaves a monopolar electrode without a return for its current. Use 'far_field' "
+            "or 'grounded', or a bipolar device."
+        )
+    centre = mesh_coordinates(mesh, conductor_centre(geometry.applicators)[None])[0]
+    temperature = case.tissue.initial_temperature
+    cooled = [CooledSurface([s.name], s.wall_coefficient, s.coolant_temperature) for s in surfaces if s.wall_coefficient > 0]
+    reach = max(applicator.radius for applicator in geometry.applicators) + 1e-3
+    probes = np.array([probe.position for probe in case.probes]).reshape(-1, 3)
+    return Problem(
+        bioheat=Bioheat(space, case.tissue, cooled, reference=temperature),
+        electric=Electric(space, terminals, outer, centre, _ELECTRIC_RTOL),
+        damage=DamageModel(case.zone.criterion, case.zone.arrhenius_set, case.zone.isotherm_temperature),
+        sigma_factor=_sigma_factor(case, geometry, mesh),
+        channels=channels,
+        thermocouples=[
+            probe_matrix(mesh, mesh_coordinates(mesh, a.to_world(a.thermocouples)), reach) for a in geometry.applicators
+        ],
+        probes=probe_matrix(mesh, mesh_coordinates(mesh, probes), reach),
+        initial_temperature=temperature,
+        control=TimeControl(tolerance=STEP_TOLERANCE * case.time.tolerance),
+    )
+
+
+def controllers(case: Case) -> list[Controller]:
+    """One controller for the generator of each applicator."""
+    return [Controller(a.protocol, a.device.generator, repeat=a.repeat, start=a.start) for a in case.applicators]
+
+
+def mesh_coordinates(mesh: Mesh, points: Array) -> Array:
+    """World points ``(p, 3)`` [m] in the coordinates of the mesh: themselves, or ``(r, z)`` on an axisymmetric mesh."""
+    if not mesh.axisymmetric:
+        return points
+    return np.column_stack([np.hypot(points[:, 0], points[:, 1]), points[:, 2]])
+
+
+def _channel(applicator: Applicator, names: list[str]) -> Channel:
+    def of(pole: str) -> tuple[int, ...]:
+        name = f"A{applicator.index}:{pole}"
+        return (names.index(name),) if name in names else ()
+
+    return Channel(of("active"), of("return"))
+
+
+def _sigma_factor(case: Case, geometry: Geometry, mesh: Mesh) -> Array:
+    """Multiplier of the electric conductivity at the nodes: infused saline round the tips, one elsewhere."""
+    factor = np.ones(len(mesh.points))
+    points = mesh.points if not mesh.axisymmetric else np.insert(mesh.points, 1, 0.0, axis=1)
+    for placed, applicator in zip(case.applicators, geometry.applicators, strict=True):
+        infusion = placed.device.infusion
+        if infusion is not None:
+            factor *= 1.0 + (infusion.conductivity_factor - 1.0) * _infused(infusion, applicator.to_device(points))
+    return factor
+
+
+def _infused(infusion: InfusionSpec, points: Array) -> Array:
+    """Share of saline at device-frame points: one within the radius of the infused length of the shaft."""
+    distance = np.hypot(np.hypot(points[:, 0], points[:, 1]), points[:, 2] - np.clip(points[:, 2], 0.0, infusion.length))
+    return 0.5 * (1.0 - np.tanh((distance - infusion.radius) / _INFUSION_EDGE))

@@ -1,0 +1,13 @@
+"""What a person sees of a run: figures, one self-contained HTML page, and files for other programs."""
+
+from ablationsim.report.data import ApplicatorDrawing, Citation, MeasuredRow, Parameter, ReportData
+from ablationsim.report.html import write_report
+
+__all__ = [
+    "ApplicatorDrawing",
+    "Citation",
+    "MeasuredRow",
+    "Parameter",
+    "ReportData",
+    "write_report",
+]

@@ -1,0 +1,313 @@
+"""The pictures of a report, as matplotlib figures that need no display."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Polygon
+from matplotlib.patheffects import AbstractPathEffect, withStroke
+from matplotlib.tri import Triangulation
+from numpy.typing import NDArray
+
+from ablationsim.report.data import ApplicatorDrawing, ReportData
+from ablationsim.report.section import Plane, Section, plane_through, section
+from ablationsim.zone.marching import Ints
+
+Floats = NDArray[np.float64]
+
+ZERO_CELSIUS = 273.15
+INK = "#22303c"
+ZONE = "#00d5e0"
+ELECTRODE = "#f2b134"
+SHAFT = "#cfd6dc"
+# Brown living liver to pale coagulated liver; lightness rises evenly.
+DAMAGE = LinearSegmentedColormap.from_list("damage", ["#4a2321", "#8a4f45", "#c39a82", "#f6eddd"])
+SLIVER = 0.05
+"""Triangles thinner than this, in mm, are not painted; about half a pixel."""
+HALO: list[AbstractPathEffect] = [withStroke(linewidth=3.0, foreground="black", alpha=0.55)]
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """How a contour is drawn: colour, width, and lengths of dashes and gaps."""
+
+    colour: str
+    width: float
+    dashes: tuple[float, ...] = ()
+
+    @property
+    def pattern(self) -> tuple[float, Sequence[float]] | Literal["solid"]:
+        """The line style in matplotlib's words."""
+        return (0.0, self.dashes) if self.dashes else "solid"
+
+
+STROKES = {
+    "50": Stroke("white", 1.2, (4, 2)),
+    "60": Stroke("white", 1.2, (1, 1.3)),
+    "zone": Stroke(ZONE, 2.0),
+    "contracted": Stroke(ZONE, 1.6, (5, 2)),
+}
+
+
+def png(figure: Figure, dpi: int = 150) -> bytes:
+    """Return a figure as the content of a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def cross_section(data: ReportData) -> Figure:
+    """Draw temperature and damage in the plane through the first applicator's shaft.
+
+    When axisymmetric, the left half of the first panel is the temperature at power-off and the right half the highest
+    temperature of the run; in space each has a panel of its own.
+    """
+    plane = plane_through(data.applicators)
+    cut = section(data.mesh, plane)
+    power_off = cut.sample(data.temperature_power_off) - ZERO_CELSIUS
+    highest = cut.sample(data.temperature_max) - ZERO_CELSIUS
+    level = cut.sample(data.level)
+    if data.mesh.axisymmetric:
+        panels = [
+            ("Temperature at power-off  |  highest temperature", [(cut.mirrored(), power_off), (cut, highest)]),
+            ("Damage", [(cut.mirrored(), level), (cut, level)]),
+        ]
+    else:
+        panels = [
+            ("Temperature at power-off", [(cut, power_off)]),
+            ("Highest temperature", [(cut, highest)]),
+            ("Damage", [(cut, level)]),
+        ]
+    (left, right), (bottom, top) = _window(cut, highest, level, data.mesh.axisymmetric)
+    aspect = (top - bottom) / (right - left)
+    width = 9.6 if len(panels) == 2 else 11.5
+    height = min(max(width / len(panels) * aspect * 0.80 + 1.7, 4.0), 9.0)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    hottest = max(100.0, float(np.ceil(max(power_off.max(), highest.max()) / 5) * 5))
+    heat = Normalize(float(np.floor(min(power_off.min(), highest.min()) / 5) * 5), hottest)
+    harm = Normalize(-data.level_span, data.level_span)
+    for ax, (title, halves) in zip(axes, panels, strict=True):
+        damage = title == "Damage"
+        for half, values in halves:
+            image = _paint(ax, half, values, DAMAGE if damage else "inferno", harm if damage else heat)
+            isotherms = highest if damage else values
+            for key in ("50", "60"):
+                _contour(ax, half, isotherms, float(key), STROKES[key])
+            _contour(ax, half, level, 0.0, STROKES["zone"])
+            if damage:
+                shrunk = Section(half.points * (1 - data.zone["contracted"]["strain"]), half.triangles, half.cut)
+                _contour(ax, shrunk, level, 0.0, STROKES["contracted"])
+        for applicator in data.applicators:
+            _draw(ax, applicator, plane, top)
+        _draw_probes(ax, data, plane)
+        if len(halves) == 2 and not damage:
+            ax.axvline(0, color="white", linewidth=0.8, alpha=0.8)
+        ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xlabel="across the shaft / mm")
+        ax.set_title(title, fontsize=10, color=INK)
+        bar = figure.colorbar(
+            image, ax=ax, location="bottom", shrink=0.8, aspect=30, extend="both" if damage else "neither"
+        )
+        bar.set_label(_plain(data.level_label) + " (zone where above 0)" if damage else "temperature / °C", fontsize=9)
+        _calm(ax)
+        bar.ax.tick_params(labelsize=8)
+    axes[0].set_ylabel("along the shaft, from the tip / mm")
+    _legend(figure, data)
+    return figure
+
+
+def histories(data: ReportData) -> Figure:
+    """Draw power, voltage, current, impedance, temperatures and zone volume against time."""
+    history = data.history
+    minutes = history["time_s"] / 60
+    temperatures = {"tip": "tip_temperature_c", "hottest tissue": "max_temperature_c"}
+    temperatures |= {f"probe {key[6:-2]}": key for key in history if key.startswith("probe_") and key.endswith("_c")}
+    rows: list[tuple[str, dict[str, str]]] = [
+        ("power / W", {"": "power_w"}),
+        ("voltage / V", {"": "voltage_v"}),
+        ("current / A", {"": "current_a"}),
+        ("impedance / Ω", {"": "impedance_ohm"}),
+        ("temperature / °C", temperatures),
+        ("zone / mL", {"": "zone_volume_ml"}),
+    ]
+    figure = Figure(figsize=(9.6, 10.0), layout="constrained")
+    axes = figure.subplots(len(rows), 1, sharex=True, height_ratios=[1, 1, 1, 1, 1.7, 1])
+    off = _off_phases(minutes, history["power_w"])
+    for ax, (label, curves) in zip(axes, rows, strict=True):
+        for start, end in off:
+            ax.axvspan(start, end, color="#dfe5ea", linewidth=0)
+        for k, (name, key) in enumerate(curves.items()):
+            ax.plot(minutes, history[key], color=f"C{k}" if name else "#1f5f8b", linewidth=1.1, label=_plain(name))
+        ax.set_ylabel(label, fontsize=9)
+        ax.margins(x=0)
+        if label.startswith("temperature"):
+            for celsius in (50, 60, 100):
+                ax.axhline(celsius, color="#9aa7b2", linewidth=0.7, linestyle=":")
+            ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), fontsize=8, frameon=False)
+        else:
+            ax.set_ylim(bottom=0)
+        _calm(ax)
+        ax.grid(axis="y", color="#e6eaee", linewidth=0.6)
+        ax.set_axisbelow(True)
+    figure.align_ylabels(axes)
+    axes[-1].set_xlabel("time / min" + ("   (grey: no power)" if off else ""))
+    return figure
+
+
+def _off_phases(minutes: Floats, power: Floats) -> list[tuple[float, float]]:
+    """Return the spans of time in which less than 1 % of the highest power is delivered."""
+    idle = np.nan_to_num(power) <= 0.01 * np.nanmax(power, initial=0.0)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], idle, [False]]).astype(int)))
+    return [
+        (float(minutes[a]), float(minutes[b - 1])) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > 1
+    ]
+
+
+def _window(cut: Section, highest: Floats, level: Floats, mirrored: bool) -> tuple[tuple[float, float], ...]:
+    """Return the limits of the picture, in mm: zone and 50 °C isotherm with a margin, inside the mesh."""
+    inside = (level > 0) | (highest > 50)
+    shown = cut.points[inside] if inside.any() else np.array([[-10.0, -10.0], [10.0, 10.0]])
+    low, high = shown.min(axis=0), shown.max(axis=0)
+    if mirrored:
+        low[0] = -high[0]
+    margin = 0.18 * np.ptp([low, high], axis=0).max() + 1.0
+    edge_low, edge_high = cut.points.min(axis=0), cut.points.max(axis=0)
+    if mirrored:
+        edge_low[0] = -edge_high[0]
+    low, high = np.maximum(low - margin, edge_low), np.minimum(high + margin, edge_high)
+    return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
+
+
+def _paint(ax: Axes, half: Section, values: Floats, colours: Any, scale: Normalize) -> Any:
+    # The painter widens every triangle by half a pixel, which smears steep colours out of slivers; leave those to
+    # their neighbours.
+    corners = half.points[half.triangles]
+    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
+    a, b = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
+    altitude = np.abs(a[0] * b[1] - a[1] * b[0]) / sides.max(axis=1)
+    mesh = _triangulation(half, half.triangles[altitude > SLIVER])
+    return ax.tripcolor(mesh, values, shading="gouraud", cmap=colours, norm=scale, rasterized=True)
+
+
+def _contour(ax: Axes, half: Section, values: Floats, at: float, stroke: Stroke) -> None:
+    if values.min() < at < values.max():
+        lines = ax.tricontour(
+            _triangulation(half, half.triangles),
+            values,
+            levels=[at],
+            colors=stroke.colour,
+            linewidths=stroke.width,
+            linestyles=[stroke.pattern],
+        )
+        lines.set_path_effects(HALO)
+
+
+def _triangulation(half: Section, triangles: Ints) -> Triangulation:
+    return Triangulation(half.points[:, 0], half.points[:, 1], triangles)
+
+
+def _draw(ax: Axes, applicator: ApplicatorDrawing, plane: Plane, top: float) -> None:
+    """Draw shafts and tines as seen from in front of the plane; the bare electrode bright, what is behind faint."""
+    up = np.array([applicator.axis @ plane.right, applicator.axis @ plane.up])
+    across = np.array([up[1], -up[0]]) / max(float(np.linalg.norm(up)), 1e-9)
+    radius, height = 1e3 * applicator.outline.T
+    # The handle is far away: the shaft runs out of the picture.
+    height = np.append(height, max(height[-1], 2 * abs(top) + 100.0))
+    radius = np.append(radius, radius[-1])
+    for offset in applicator.shafts:
+        foot = applicator.tip + offset
+        ends = foot + np.outer([0.0, *(high for _, high in applicator.bare)], applicator.axis)
+        away = 1e3 * float(np.abs((ends - plane.origin) @ plane.normal).max())
+        alpha = 1.0 if away < 2 * radius.max() else 0.35
+        start = plane.project(foot[None])[0]
+        _tube(ax, start, up, across, radius, height, SHAFT, alpha)
+        for low, high in applicator.bare:
+            z = np.unique(
+                np.concatenate([[1e3 * low, 1e3 * high], height[(height > 1e3 * low) & (height < 1e3 * high)]])
+            )
+            _tube(ax, start, up, across, np.interp(z, height, radius), z, ELECTRODE, alpha)
+    for tine in applicator.tines:
+        away = np.abs((tine - plane.origin) @ plane.normal).max() * 1e3
+        x, y = plane.project(tine).T
+        alpha = 1.0 if away < 2 else 0.35
+        shown = ax.plot(x, y, color=ELECTRODE, linewidth=1.4, alpha=alpha, zorder=4)
+        shown[0].set_path_effects([withStroke(linewidth=2.4, foreground=INK, alpha=alpha)])
+
+
+def _tube(
+    ax: Axes, start: Floats, up: Floats, across: Floats, radius: Floats, height: Floats, colour: str, alpha: float
+) -> None:
+    middle, half_width = start + height[:, None] * up, radius[:, None] * across
+    rim = np.concatenate([middle + half_width, (middle - half_width)[::-1]])
+    ax.add_patch(Polygon(rim, facecolor=colour, edgecolor=INK, linewidth=0.5, alpha=alpha, zorder=5))
+
+
+def _draw_probes(ax: Axes, data: ReportData, plane: Plane) -> None:
+    for name, position in data.probes.items():
+        offset = np.asarray(position) - plane.origin
+        if data.mesh.axisymmetric:
+            along = float(offset @ plane.up)
+            place = np.array([np.linalg.norm(offset - along * plane.up), along]) * 1e3
+        elif abs(float(offset @ plane.normal)) < 1e-3:
+            place = plane.project(np.asarray(position)[None])[0]
+        else:
+            continue
+        x, y = float(place[0]), float(place[1])
+        ax.plot(x, y, marker="x", color="white", markersize=5, markeredgewidth=1.3, path_effects=HALO, zorder=6)
+        ax.annotate(
+            _plain(name),
+            (x, y),
+            xytext=(4, 4),
+            textcoords="offset points",
+            fontsize=7,
+            color="white",
+            path_effects=HALO,
+            zorder=6,
+            clip_on=True,
+        )
+
+
+def _legend(figure: Figure, data: ReportData) -> None:
+    def line(key: str, label: str) -> Line2D:
+        stroke = STROKES[key]
+        return Line2D([], [], color=stroke.colour, linewidth=stroke.width, linestyle=stroke.pattern, label=label)
+
+    entries: list[Any] = [line("zone", "zone edge"), line("50", "50 °C"), line("60", "60 °C")]
+    strain = data.zone["contracted"]["strain"]
+    if strain > 0:
+        entries.insert(1, line("contracted", f"zone edge contracted by {100 * strain:.3g} % about the tip"))
+    if any(applicator.bare or applicator.tines for applicator in data.applicators):
+        entries.append(Polygon(np.zeros((3, 2)), facecolor=ELECTRODE, edgecolor=INK, linewidth=0.5, label="electrode"))
+    # On a dark ground, as the lines in the picture are bright.
+    figure.legend(
+        handles=entries,
+        loc="outside lower center",
+        ncols=len(entries),
+        fontsize=8,
+        facecolor="#453a4d",
+        labelcolor="white",
+        framealpha=1,
+        edgecolor="none",
+        handlelength=2.6,
+    )
+
+
+def _calm(ax: Axes) -> None:
+    ax.tick_params(labelsize=8, color="#7b8894")
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_color("#7b8894")
+
+
+def _plain(text: str) -> str:
+    """Return text that matplotlib does not take for mathematics."""
+    return text.replace("$", r"\$")

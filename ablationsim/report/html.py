@@ -1,0 +1,130 @@
+"""One self-contained HTML page about a run: no network, no script, pictures inside."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ablationsim.errors import OutputError
+from ablationsim.report.data import ReportData
+
+MINUS = "\N{MINUS SIGN}"
+THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
+
+
+@dataclass(frozen=True)
+class ZoneRow:
+    """A line of the zone table: key in zone.json, name, unit, decimals, and a formula or remark in small print."""
+
+    key: str
+    name: str
+    unit: str
+    decimals: int
+    remark: str = ""
+
+
+ZONE_ROWS = (
+    ZoneRow("volume_ml", "Volume of coagulated tissue", "mL", 1, "without the needle track"),
+    ZoneRow("axial_length_mm", "Length along the shaft", "mm", 1),
+    ZoneRow("transverse_diameter_mm", "Diameter across the shaft", "mm", 1, "largest"),
+    ZoneRow("transverse_minor_mm", "Diameter across the shaft", "mm", 1, "at right angles to the largest"),
+    ZoneRow("aspect_ratio", "Aspect ratio", "", 2, "diameter / length; above 1 is oblate"),
+    ZoneRow("long_axis_mm", "Long axis", "mm", 1),
+    ZoneRow("short_axis_mm", "Short axis", "mm", 1),
+    ZoneRow("sphericity_axes", "Sphericity, axes", "", 3, "short axis / long axis"),
+    ZoneRow("sphericity_isoperimetric", "Sphericity, isoperimetric", "", 3, "∛(36πV²) / S; 1 for a sphere"),
+    ZoneRow("roundness", "Roundness", "", 3, "4πA / P² of the section through the shaft"),
+    ZoneRow("beyond_tip_mm", "Reach beyond the tip", "mm", 1),
+    ZoneRow("pieces", "Separate pieces", "", 0),
+)
+
+
+def write_report(folder: Path, data: ReportData) -> Path:
+    """Write report.html, cross_section.png and histories.png into a folder and return the path of the page.
+
+    Raises
+    ------
+    OutputError
+        When a file cannot be written.
+    """
+    images = pictures(data)
+    page = folder / "report.html"
+    try:
+        for name, content in images.items():
+            (folder / name).write_bytes(content)
+        page.write_text(render(data, images), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"The report cannot be written to {folder}: {error.strerror or error}. Check the permissions of the folder "
+            "and the space on its disk, or choose another output folder."
+        ) from error
+    return page
+
+
+def pictures(data: ReportData) -> dict[str, bytes]:
+    """Return the PNG files of a report by file name."""
+    from ablationsim.report.figures import cross_section, histories, png
+
+    return {"cross_section.png": png(cross_section(data)), "histories.png": png(histories(data))}
+
+
+def render(data: ReportData, images: Mapping[str, bytes]) -> str:
+    """Return the page as text; everything that comes from `data` is escaped."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"fixed": fixed, "signed": signed, "significant": significant, "kilojoule": _kilojoule}
+    source = resources.files("ablationsim.report").joinpath("template.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(source).render(
+        data=data,
+        zone=data.zone,
+        rows=ZONE_ROWS,
+        axisymmetric=data.mesh.axisymmetric,
+        warnings=[*data.zone["warnings"], *(w for w in data.warnings if w not in data.zone["warnings"])],
+        losses=_losses(data.zone["energy_balance"]),
+        keys={citation.key for citation in data.citations},
+        unverified=sum(parameter.verified is False for parameter in data.parameters),
+        images={name: base64.b64encode(content).decode("ascii") for name, content in images.items()},
+    )
+
+
+def fixed(value: float | None, decimals: int) -> str:
+    """Return a number with a fixed number of decimals, or a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{value:,.{decimals}f}".replace(",", THIN_SPACE)
+    if not text.strip("-0." + THIN_SPACE):
+        text = text.lstrip("-")
+    return text.replace("-", MINUS)
+
+
+def signed(value: float | None, decimals: int) -> str:
+    """Return a number as `fixed` does, with a plus sign where it is above zero."""
+    text = fixed(value, decimals)
+    return f"+{text}" if value is not None and value > 0 and text.strip("0.") else text
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """Return a number to at least `digits` significant digits, without an exponent."""
+    if not value or not math.isfinite(value):
+        return fixed(value, 0)
+    return fixed(value, max(0, digits - 1 - math.floor(math.log10(abs(value)))))
+
+
+def _kilojoule(joule: float) -> str:
+    return fixed(joule / 1e3, 2)
+
+
+def _losses(balance: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Return the named parts of the loss: keys such as lost_coolant_j."""
+    prefix, suffix = "lost_", "_j"
+    return [
+        (key[len(prefix) : -len(suffix)].replace("_", " "), float(value))
+        for key, value in balance.items()
+        if key.startswith(prefix) and key.endswith(suffix) and key != "lost_j"
+    ]

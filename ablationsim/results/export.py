@@ -1,0 +1,114 @@
+"""Files for other programs: fields for ParaView (.vtu, .pvd) and the surface of the zone (.stl). Lengths are in mm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablationsim.errors import OutputError
+from ablationsim.mesh.mesh import Mesh
+from ablationsim.zone.extract import Surface
+
+Floats = NDArray[np.float64]
+
+MILLIMETRES = 1e3
+
+
+def write_fields(path: Path, mesh: Mesh, fields: Mapping[str, Floats]) -> None:
+    """Write nodal fields on the mesh as one .vtu file.
+
+    Parameters
+    ----------
+    path : Path
+        File to write, ending in .vtu.
+    mesh : Mesh
+        In metres; an axisymmetric half-plane is written in the plane y = 0.
+    fields : mapping of str to (nodes,) float64
+        Nodal values by name; give the unit in the name, such as "temperature_c".
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    import meshio
+
+    points = MILLIMETRES * mesh.points
+    if mesh.dimension == 2:
+        points = np.column_stack([points[:, 0], np.zeros(len(points)), points[:, 1]])
+    kind = "triangle" if mesh.dimension == 2 else "tetra"
+    grid = meshio.Mesh(points, [(kind, mesh.cells)], point_data={name: np.asarray(f) for name, f in fields.items()})
+    try:
+        meshio.write(path, grid, file_format="vtu")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def write_series(path: Path, frames: Sequence[tuple[float, str]]) -> None:
+    """Write the .pvd file that lists .vtu files by time.
+
+    Parameters
+    ----------
+    path : Path
+        File to write, ending in .pvd.
+    frames : sequence of (float, str)
+        Time in s, and name of the .vtu file relative to this one.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    root = ElementTree.Element("VTKFile", type="Collection", version="0.1", byte_order="LittleEndian")
+    collection = ElementTree.SubElement(root, "Collection")
+    for time, name in frames:
+        ElementTree.SubElement(collection, "DataSet", timestep=repr(float(time)), group="", part="0", file=name)
+    ElementTree.indent(root)
+    try:
+        ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def write_surface(path: Path, surface: Surface, sectors: int = 96) -> None:
+    """Write the closed outer surface of a zone as a watertight binary STL.
+
+    Parameters
+    ----------
+    path : Path
+        File to write, ending in .stl.
+    surface : Surface
+        From `zone_surface`; an axisymmetric one is turned about its axis.
+    sectors : int
+        Number of angles of that turn.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    import meshio
+
+    closed = surface.enclosing()
+    if closed.axisymmetric:
+        closed = closed.revolve(sectors)
+    # STL holds single precision: corners that fall together there are no triangle.
+    points = (MILLIMETRES * closed.points).astype(np.float32)
+    a, b, c = (points[closed.facets[:, k]] for k in range(3))
+    whole = (a != b).any(axis=1) & (b != c).any(axis=1) & (c != a).any(axis=1)
+    grid = meshio.Mesh(points, [("triangle", closed.facets[whole])])
+    try:
+        meshio.write(path, grid, file_format="stl", binary=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{path} cannot be written: {error.strerror or error}. Check the permissions of the folder and the space on "
+        "its disk, or choose another output folder."
+    )

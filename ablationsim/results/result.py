@@ -1,0 +1,149 @@
+"""`Result`: what a run predicts, in memory or read back from its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ablationsim.case import Case
+from ablationsim.errors import AblationSimError, GeometryError, OutputError
+from ablationsim.mesh.mesh import Mesh
+from ablationsim.results.frames import Frames, read_frames
+from ablationsim.results.history import History
+from ablationsim.units import ZERO_CELSIUS
+
+if TYPE_CHECKING:
+    from ablationsim.zone import ZoneMetrics
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a run predicts.
+
+    Attributes
+    ----------
+    case : Case
+        What was simulated.
+    mesh : Mesh
+        The tissue.
+    history : History
+        A row a time step; ``result.history["power_w"]`` is a column.
+    frames : Frames
+        Temperature fields at output times.
+    fields : dict of str to (n,) array
+        Nodal fields at the end: ``max_temperature`` [K], ``level`` (positive inside the zone), ``omega``, ``cem43`` [min].
+    document : dict
+        The content of ``zone.json``.
+    record : dict
+        How the run was made: versions, hashes, mesh and step counts, wall time.
+    events : list of (float, str)
+        Time [s] and what the generators did.
+    warnings : list of str
+    folder : Path or None
+        The run folder.
+    """
+
+    case: Case
+    mesh: Mesh
+    history: History
+    frames: Frames
+    fields: Mapping[str, Floats]
+    document: dict[str, Any]
+    record: dict[str, Any]
+    events: list[tuple[float, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    folder: Path | None = None
+
+    @cached_property
+    def zone(self) -> ZoneMetrics:
+        """Size and shape of the ablation zone in undeformed coordinates, e.g. ``zone.volume_ml``."""
+        from ablationsim.zone import ZoneMetrics
+
+        return ZoneMetrics(**{key: self.document[key] for key in ZoneMetrics.__dataclass_fields__})
+
+    def temperature(self, points: ArrayLike, t: float) -> Floats:
+        """Temperature at points in the tissue.
+
+        Parameters
+        ----------
+        points : (p, 3) or (3,) array_like
+            World coordinates of the case [m].
+        t : float
+            Time since the start [s]. Between two output times the temperature is interpolated linearly; a probe in the
+            case records every time step instead.
+
+        Returns
+        -------
+        (p,) array
+            In degC.
+
+        Raises
+        ------
+        GeometryError
+            If a point lies outside the tissue or the time outside the run.
+        """
+        from ablationsim.fem.probing import probe_matrix
+        from ablationsim.problem import mesh_coordinates
+
+        positions = np.atleast_2d(np.asarray(points, dtype=np.float64))
+        if positions.ndim != 2 or positions.shape[1] != 3:
+            raise GeometryError(f"points must have shape (p, 3) in metres, got {positions.shape}.")
+        times = self.frames.times
+        if not times[0] <= t <= times[-1] + 1e-9:
+            raise GeometryError(f"t = {t:g} s is outside the run, which lasts from 0 to {times[-1]:g} s.")
+        matrix = probe_matrix(self.mesh, mesh_coordinates(self.mesh, positions), reach=2e-3)
+        after = min(max(int(np.searchsorted(times, t)), 1), len(times) - 1)
+        share = (t - times[after - 1]) / (times[after] - times[after - 1])
+        before, later = (matrix @ self.frames.temperature(i) for i in (after - 1, after))
+        return before + min(share, 1.0) * (later - before) - ZERO_CELSIUS
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Result:
+        """Read a finished run folder.
+
+        Raises
+        ------
+        OutputError
+            If the folder is not that of a finished run.
+        """
+        from ablationsim.mesh.io import read_mesh
+
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise OutputError(f"{folder} is no run folder. Give the folder that 'ablationsim run' wrote.")
+        if not (folder / "zone.json").exists():
+            raise OutputError(
+                f"{folder} holds no finished run (zone.json is missing). If the run was interrupted, finish it with "
+                "'ablationsim run CASE --resume'."
+            )
+        try:
+            document = json.loads((folder / "zone.json").read_text(encoding="utf-8"))
+            resolved = json.loads((folder / "resolved.json").read_text(encoding="utf-8"))
+            record, case = resolved["run"], Case.from_resolved(resolved)
+            mesh = read_mesh(folder / "mesh.vtu", axisymmetric=record["axisymmetric"])
+            frames, fields = read_frames(folder)
+        except AblationSimError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise OutputError(f"{folder} holds a damaged run ({error}). Run the case again with --overwrite.") from error
+        return cls(
+            case=case,
+            mesh=mesh,
+            history=History.read(folder / "history.csv"),
+            frames=frames,
+            fields=fields,
+            document=document,
+            record=record,
+            events=[(float(time), str(text)) for time, text in record["events"]],
+            warnings=[str(text) for text in record["warnings"]],
+            folder=folder,
+        )

@@ -1,0 +1,248 @@
+"""The story of a simulation, on one page: case, geometry, mesh, problem, march, zone."""
+
+from __future__ import annotations
+
+import platform
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ablationsim.case import Case
+from ablationsim.geometry.geometry import Geometry
+from ablationsim.march import March
+from ablationsim.mesh.generate import generate
+from ablationsim.mesh.io import read_mesh
+from ablationsim.mesh.mesh import Mesh
+from ablationsim.physics.damage import CEM43_THRESHOLD_MIN, THREE_STATE_THRESHOLD
+from ablationsim.problem import assemble, controllers
+from ablationsim.results import Result, run_folder
+from ablationsim.results.recorder import Progress, Recorder
+from ablationsim.units import ZERO_CELSIUS
+from ablationsim.zone import isotherm_metrics, measure, zone_document
+
+REFINEMENT = 1.5
+"""Ratio of element sizes between a run and its refinement."""
+
+_CLOSURE = 0.005  # share of the energy put in that may be unaccounted for without a warning
+
+
+def simulate(
+    case: Case,
+    folder: str | Path | None = None,
+    *,
+    refine: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Predict the ablation zone of a case.
+
+    Parameters
+    ----------
+    case : Case
+        What to simulate.
+    folder : path, optional
+        Run folder; without one everything stays in memory.
+    refine : bool
+        Run once more with elements 1.5 times smaller and half the time-step tolerance, and state the difference as the
+        discretisation error. With second-order convergence and the usual safety factor of 1.25 the difference itself is the
+        grid convergence index of the coarser run (Roache 1994): 1.25 / (1.5^2 - 1) = 1.
+    resume : bool
+        Go on from the last checkpoint in the folder, or start if there is none.
+    overwrite : bool
+        Replace an earlier run in the folder.
+    progress : callable, optional
+        ``progress(t, text)``: called after every time step with the simulated time [s].
+
+    Raises
+    ------
+    AblationSimError
+        Its leaves say what is wrong and what to do; ``Interrupted`` after a signal, with the state kept in the folder.
+    """
+    folder = None if folder is None else Path(folder)
+    result = _run(case, folder, resume=resume, overwrite=overwrite, progress=progress)
+    if refine:
+        finer = replace(
+            case,
+            mesh=case.mesh.model_copy(update={"resolution": case.mesh.resolution / REFINEMENT}),
+            time=case.time.model_copy(update={"tolerance": case.time.tolerance / 2.0}),
+        )
+        finer_folder = None if folder is None else folder / "refined"
+        fine = _run(finer, finer_folder, resume=resume, overwrite=overwrite, progress=progress)
+        result.document["discretisation_error"] = _difference(result.document, fine.document)
+        if folder is not None:
+            run_folder.finish(folder, result)
+    return result
+
+
+def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, progress: Progress | None) -> Result:
+    started = time.perf_counter()
+    geometry = Geometry.from_case(case)
+    resuming = folder is not None and run_folder.begin(folder, case, resume=resume, overwrite=overwrite)
+    if folder is not None and resuming:
+        mesh = run_folder.load_mesh(folder, geometry.axisymmetric)
+    else:
+        mesh = _mesh(case, geometry)
+        if folder is not None:
+            run_folder.save_mesh(folder, mesh)
+
+    march = March(assemble(case, geometry, mesh), controllers(case), case.zone.cooling)
+    recorder = Recorder(case, march, folder, progress)
+    warnings = recorder.restore() if resuming else []
+    meshed = time.perf_counter()
+    with _stopping_on_signals(recorder):
+        march.run(recorder.observe, recorder.next_stop)
+
+    warnings += _warnings(case, march)
+    record = {
+        **_provenance(case),
+        "axisymmetric": mesh.axisymmetric,
+        "nodes": len(mesh.points),
+        "elements": len(mesh.cells),
+        "time_steps": march.state.steps,
+        "rejected_steps": march.state.rejected,
+        "setup_wall_s": meshed - started,
+        "march_wall_s": time.perf_counter() - meshed,
+        "events": sorted(event for controller in march.controllers for event in controller.events),
+        "warnings": warnings,
+    }
+    damage = march.state.damage
+    result = Result(
+        case=case,
+        mesh=mesh,
+        history=recorder.history,
+        frames=recorder.frames,
+        fields={
+            "max_temperature": damage.max_temperature,
+            "level": march.problem.damage.level(damage),
+            "omega": damage.omega,
+            "cem43": damage.cem43,
+        },
+        document=_zone(case, geometry, march, warnings),
+        record=record,
+        events=record["events"],
+        warnings=warnings,
+        folder=folder,
+    )
+    if folder is not None:
+        run_folder.finish(folder, result)
+    return result
+
+
+def _mesh(case: Case, geometry: Geometry) -> Mesh:
+    if case.domain.mesh is None:
+        return generate(geometry, case.mesh.resolution)
+    expected = ["outer", *(name for name, surface in geometry.surfaces.items() if surface.terminal)]
+    return read_mesh(case.domain.mesh, expected, axisymmetric=geometry.axisymmetric)
+
+
+def _zone(case: Case, geometry: Geometry, march: March, warnings: list[str]) -> dict[str, Any]:
+    """The content of zone.json."""
+    mesh, damage, state = march.problem.bioheat.space.mesh, march.state.damage, march.state
+    first = geometry.applicators[0]
+    energy = state.energy
+    missing = energy.generator - march.stored - energy.lost
+    assert march.power_off is not None
+    return zone_document(
+        measure(mesh, march.problem.damage.level(damage), first.tip, first.axis),
+        criterion=_criterion(case),
+        time_s=state.time,
+        power_off_s=march.power_off,
+        isotherms=isotherm_metrics(mesh, damage.max_temperature, first.tip, first.axis),
+        strain=case.zone.contraction,
+        energy_balance={
+            "in_j": energy.generator,
+            "stored_j": march.stored,
+            "lost_j": energy.lost,
+            "lost_coolant_j": energy.coolant,
+            "lost_perfusion_j": energy.perfusion,
+            "lost_outside_j": energy.outside,
+            "relative_error": abs(missing) / energy.generator if energy.generator else 0.0,
+        },
+        warnings=warnings,
+    )
+
+
+def _criterion(case: Case) -> dict[str, Any]:
+    zone = case.zone
+    match zone.criterion:
+        case "arrhenius":
+            from ablationsim.physics.damage import ARRHENIUS_SETS
+
+            law = ARRHENIUS_SETS[zone.arrhenius_set]
+            return {"name": "arrhenius", "set": zone.arrhenius_set, "threshold": law.threshold}
+        case "cem43":
+            return {"name": "cem43", "threshold_min": CEM43_THRESHOLD_MIN}
+        case "isotherm":
+            return {"name": "isotherm", "temperature_c": zone.isotherm_temperature - ZERO_CELSIUS}
+        case "three_state":
+            return {"name": "three_state", "dead_fraction": THREE_STATE_THRESHOLD}
+
+
+def _difference(coarse: dict[str, Any], fine: dict[str, Any]) -> dict[str, float]:
+    """How far each size lies from that of the refined run, in its own unit, and the volume as a fraction."""
+    keys = ("volume_ml", "axial_length_mm", "transverse_diameter_mm", "long_axis_mm", "short_axis_mm", "beyond_tip_mm")
+    found = {key: abs(coarse[key] - fine[key]) for key in keys if coarse[key] is not None and fine[key] is not None}
+    if fine["volume_ml"]:
+        found["volume_relative"] = found["volume_ml"] / fine["volume_ml"]
+    return found
+
+
+def _warnings(case: Case, march: March) -> list[str]:
+    state = march.state
+    found = []
+    missing = abs(state.energy.generator - march.stored - state.energy.lost)
+    if missing > _CLOSURE * max(state.energy.generator, 1e-9):
+        found.append(f"The energy balance does not close: {missing:.1f} J of {state.energy.generator:.1f} J are missing.")
+    space = march.problem.bioheat.space
+    outer = np.unique(space.mesh.facets["outer"])
+    warmed = float(np.max(np.abs(state.damage.max_temperature[outer] - march.problem.initial_temperature)))
+    if warmed > 2.0:
+        found.append(
+            f"The edge of the domain warmed by {warmed:.1f} K, so that its adiabatic boundary affects the zone. Make the "
+            "domain larger."
+        )
+    hottest = float(np.max(state.damage.max_temperature)) - ZERO_CELSIUS
+    if hottest > 300.0:
+        found.append(
+            f"The hottest spot reached {hottest:.0f} °C, where tissue chars: the model knows no charring beyond the loss of "
+            "conductivity."
+        )
+    return found
+
+
+def _provenance(case: Case) -> dict[str, Any]:
+    libraries = ("ablationsim", "numpy", "scipy", "scikit-fem", "pyamg", "numba", "gmsh", "meshio")
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "case_sha256": run_folder.case_hash(case),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
+        "platform": platform.platform(),
+    }
+
+
+@contextmanager
+def _stopping_on_signals(recorder: Recorder) -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the run after the step under way, with its state saved."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def request(signum: int, frame: object) -> None:
+        recorder.stop_requested = True
+
+    earlier = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

@@ -1,0 +1,5 @@
+"""Tissue: property sets with their sources, and the laws by which properties change with temperature."""
+
+from ablationsim.tissue.tissue import Tissue, TissueTables
+
+__all__ = ["Tissue", "TissueTables"]

@@ -1,0 +1,123 @@
+"""The content of zone.json: a versioned interface, described in docs/zone-json.md."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ablationsim.errors import OutputError
+from ablationsim.mesh.mesh import Mesh
+from ablationsim.zone.contraction import contracted
+from ablationsim.zone.metrics import ZoneMetrics, measure
+
+SCHEMA = "ablationsim/zone"
+VERSION = 1
+ISOTHERMS = {"50": 323.15, "60": 333.15}
+"""Isotherms of the highest temperature (key in °C: kelvin) that bound the zone from outside and inside."""
+
+
+def isotherm_metrics(
+    mesh: Mesh,
+    max_temperature: NDArray[np.float64],
+    tip: ArrayLike = (0.0, 0.0, 0.0),
+    axis: ArrayLike = (0.0, 0.0, 1.0),
+) -> dict[str, ZoneMetrics]:
+    """Measure the zones inside the isotherms of the highest temperature that each point reached.
+
+    Parameters
+    ----------
+    mesh : Mesh
+        The tissue, in metres.
+    max_temperature : (n,) float64
+        Highest temperature at each node, in K.
+    tip, axis : (3,) float
+        First applicator, as in `measure`.
+    """
+    return {key: measure(mesh, max_temperature - kelvin, tip, axis) for key, kelvin in ISOTHERMS.items()}
+
+
+def zone_document(
+    metrics: ZoneMetrics,
+    *,
+    criterion: Mapping[str, Any],
+    time_s: float,
+    power_off_s: float,
+    isotherms: Mapping[str, ZoneMetrics],
+    strain: float,
+    energy_balance: Mapping[str, float],
+    discretisation_error: Mapping[str, float] | None = None,
+    warnings: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return the complete content of zone.json.
+
+    Parameters
+    ----------
+    metrics : ZoneMetrics
+        The zone in undeformed coordinates.
+    criterion : mapping
+        What counts as ablated, for example {"name": "arrhenius", "set": "whitening", "threshold": 1.0}.
+    time_s, power_off_s : float
+        Time at which the zone is taken, and time at which heating ended, in s from the start of the run.
+    isotherms : mapping of str to ZoneMetrics
+        The zones inside isotherms of the highest temperature, by temperature in °C.
+    strain : float
+        Uniform contraction for the metrics under "contracted", 0.12 for 12 %.
+    energy_balance : mapping
+        `in_j`, `stored_j`, `lost_j`, in J, and `relative_error`; further parts of the loss may follow.
+    discretisation_error : mapping, optional
+        Estimated error of metrics, under the name and in the unit of each, and `volume_relative`; None when the run
+        was not repeated on a finer mesh and step.
+    warnings : sequence of str
+        What a reader of the numbers must know.
+
+    Raises
+    ------
+    CaseError
+        When the strain is outside 0 <= strain < 1.
+    OutputError
+        When the energy balance lacks a part or a number is not finite, as neither can be written.
+    """
+    missing = {"in_j", "stored_j", "lost_j", "relative_error"} - set(energy_balance)
+    if missing:
+        raise OutputError(f"zone.json cannot be written: the energy balance lacks {', '.join(sorted(missing))}.")
+    notes = list(warnings)
+    if metrics.reaches_boundary:
+        notes.append("The zone touches the edge of the domain: every size is too small. Make the domain larger.")
+    if not metrics.pieces:
+        notes.append("No tissue meets the criterion: there is no ablation zone.")
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "frame": "undeformed",
+        "criterion": dict(criterion),
+        "time_s": time_s,
+        "power_off_s": power_off_s,
+        **metrics.to_dict(),
+        "isotherms": {key: zone.to_dict() for key, zone in isotherms.items()},
+        "contracted": {
+            "strain": strain,
+            **contracted(metrics, strain).to_dict(),
+            "isotherms": {key: contracted(zone, strain).to_dict() for key, zone in isotherms.items()},
+        },
+        "energy_balance": dict(energy_balance),
+        "discretisation_error": None if discretisation_error is None else dict(discretisation_error),
+        "warnings": notes,
+    }
+    for path, value in _numbers(document):
+        if not math.isfinite(value):
+            raise OutputError(
+                f"zone.json cannot be written: {path} is {value}. The run has broken down before its end."
+            )
+    return document
+
+
+def _numbers(value: Any, path: str = "") -> list[tuple[str, float]]:
+    if isinstance(value, Mapping):
+        return [found for key, part in value.items() for found in _numbers(part, f"{path}.{key}".lstrip("."))]
+    if isinstance(value, (float, np.floating)):
+        return [(path, float(value))]
+    return []

@@ -1,0 +1,444 @@
+"""The report is complete, self-contained and harmless; files for other programs can be read by them."""
+
+import dataclasses
+import json
+import math
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import pyvista
+from scipy.spatial import Delaunay
+
+from ablationsim.errors import OutputError
+from ablationsim.mesh.mesh import Mesh
+from ablationsim.report import (
+    ApplicatorDrawing,
+    Citation,
+    MeasuredRow,
+    Parameter,
+    ReportData,
+    write_report,
+)
+from ablationsim.report.figures import cross_section, histories
+from ablationsim.report.html import fixed, render, signed, significant
+from ablationsim.report.section import plane_through, section
+from ablationsim.results.export import write_fields, write_series, write_surface
+from ablationsim.zone import isotherm_metrics, measure, zone_document, zone_surface
+
+RADIUS = 0.000735
+NOTICE = "Research use only. Not a medical device."
+
+
+def tissue(axisymmetric: bool, spacing: float) -> Mesh:
+    """A cylinder (half-plane) or a cube of tissue without the needle r < RADIUS, z > 0, by Delaunay."""
+    rng = np.random.default_rng(7)
+    size = 0.045
+    if axisymmetric:
+        r, z = np.meshgrid(np.arange(0, size, spacing) + 1e-12, np.arange(-size, size, spacing))
+        cloud = np.column_stack([r.ravel(), z.ravel()]) + rng.uniform(-0.2, 0.2, (r.size, 2)) * spacing
+        cloud[:, 0] = np.where(r.ravel() < spacing / 2, 0, cloud[:, 0])
+        heights = np.arange(0, size, 0.4 * spacing)
+        needle = np.vstack([np.column_stack([np.full(len(heights), RADIUS), heights]), [[0, 0]]])
+        cloud = cloud[~((cloud[:, 0] < 1.5 * RADIUS) & (cloud[:, 1] > -0.3 * spacing))]
+        points = np.vstack([cloud, needle])
+    else:
+        x = np.arange(-size, size + spacing / 2, spacing)
+        points = np.stack(np.meshgrid(x, x, x, indexing="ij"), axis=-1).reshape(-1, 3)
+        points = points + rng.uniform(-0.1, 0.1, points.shape) * spacing
+    cells = Delaunay(points).simplices
+    corners = points[cells]
+    sizes = np.linalg.det(corners[:, 1:] - corners[:, :1])
+    cells[sizes < 0] = cells[sizes < 0][:, [1, 0, *range(2, cells.shape[1])]]
+    keep = np.abs(sizes) > 1e-4 * np.median(np.abs(sizes))
+    if axisymmetric:
+        middle = corners.mean(axis=1)
+        keep &= ~((middle[:, 0] < RADIUS) & (middle[:, 1] > 0))
+    return Mesh(points, cells[keep], {}, {}, axisymmetric)
+
+
+def history() -> dict[str, np.ndarray]:
+    """Twelve minutes of pulsed power and one minute without."""
+    time = np.arange(0, 780.5, 0.5)
+    pulse = np.where(time < 60, True, (time - 60) % 30 > 15) & (time < 720)
+    power = np.where(time >= 720, 0.0, np.where(pulse, 120.0, 10.0))
+    impedance = np.where(power > 0, 75 + 20 * np.exp(-time / 40) + 12 * pulse * ((time % 15) / 15) ** 3, np.nan)
+    voltage = np.sqrt(power * np.nan_to_num(impedance, nan=80.0))
+    warm = 1 - np.exp(-time / 150)
+    fade = np.where(time > 720, np.exp(-(time - 720) / 80), 1.0)
+    return {
+        "time_s": time,
+        "power_w": power,
+        "voltage_v": voltage,
+        "current_a": np.where(power > 0, power / np.maximum(voltage, 1e-9), 0.0),
+        "impedance_ohm": impedance,
+        "tip_temperature_c": 20 + 12 * warm * fade + pulse,
+        "max_temperature_c": 21 + 81 * (1 - np.exp(-time / 20)) * fade,
+        "zone_volume_ml": 27.7 * warm**2,
+        "probe_10 mm_c": 21 + 58 * warm * fade**0.5,
+        "probe_20 mm_c": 21 + 26 * warm**2,
+    }
+
+
+def make_data(axisymmetric: bool = True, spacing: float = 0.0025, **changes) -> ReportData:
+    mesh = tissue(axisymmetric, spacing)
+    centre = np.array([0, 0.014] if axisymmetric else [0.0, 0.0, 0.014])
+    scale = np.array([1, 1.3] if axisymmetric else [1, 0.8, 1.3])
+    far = np.linalg.norm((mesh.points - centre) / scale, axis=1)
+    warm = 294.15 + 82 / (1 + (far / 0.0155) ** 3.2)
+    hottest = warm + 3 * np.exp(-((far / 0.012) ** 2))
+    level = (hottest - 329.15) * 0.35
+    tip, axis = np.zeros(3), np.array([0.0, 0.0, 1.0])
+    zone = zone_document(
+        measure(mesh, level, tip, axis),
+        criterion={"name": "arrhenius", "set": "whitening", "threshold": "Ω = 1"},
+        time_s=780.0,
+        power_off_s=720.0,
+        isotherms=isotherm_metrics(mesh, hottest, tip, axis),
+        strain=0.12,
+        energy_balance={
+            "in_j": 33210.0,
+            "stored_j": 22695.0,
+            "lost_j": 10520.0,
+            "relative_error": -1.5e-4,
+            "lost_coolant_j": 10460.0,
+            "lost_boundary_j": 60.0,
+        },
+        discretisation_error={"volume_ml": 0.31, "volume_relative": 0.011, "axial_length_mm": 0.2},
+    )
+    tines = () if axisymmetric else (np.array([[0, 0, 0.01], [0.008, 0, 0.006], [0.014, 0, 0.0]]),)
+    needle = ApplicatorDrawing(
+        name="A0",
+        tip=tip,
+        axis=axis,
+        outline=np.array([[0, 0], [RADIUS, 0.002], [RADIUS, 0.03], [RADIUS, 0.15]]),
+        bare=((0.0, 0.03),),
+        tines=tines,
+    )
+    contracted = zone["contracted"]
+    parts = {
+        "title": "Cooled-tip RFA, ex vivo porcine liver",
+        "summary": [
+            ("Case", "rfa_cooltip_ji2011.toml"),
+            ("Protocol", "impedance control: 200 W until +20 Ω, then 10 W for 15 s; 12 min"),
+            ("Tissue", "liver_porcine_ex_vivo, 21 °C, no perfusion"),
+            ("Domain", "cylinder, radius 45 mm, height 90 mm; axisymmetric"),
+            ("Mesh", f"{len(mesh.points)} nodes, {len(mesh.cells)} cells"),
+        ],
+        "device": [
+            ("Profile", "rfa_cooltip_17g_3cm_like"),
+            ("Needle", "17 G (1.47 mm), bare tip 30 mm, internally cooled"),
+            ("Generator", "200 W, 2 A, 480 kHz"),
+        ],
+        "zone": zone,
+        "history": history(),
+        "mesh": mesh,
+        "temperature_power_off": warm,
+        "temperature_end": warm - 5,
+        "temperature_max": hottest,
+        "level": level,
+        "applicators": [needle],
+        "measured": [
+            MeasuredRow("Long axis", "mm", contracted["long_axis_mm"], 39.0, 2.0, "contracted"),
+            MeasuredRow("Short axis", "mm", contracted["short_axis_mm"], 31.0, 1.0, "contracted"),
+            MeasuredRow("Volume", "mL", contracted["volume_ml"], 20.0, 2.5, "contracted"),
+            MeasuredRow("Highest temperature, probe 10 mm", "°C", 78.9, 76.8, 8.2, "undeformed"),
+            MeasuredRow("Time to 54 °C, probe 10 mm", "s", 142.0, 135.0, 34.0, "undeformed"),
+        ],
+        "measured_source": "Ji et al. 2011, n = 6",
+        "probes": {"10 mm": np.array([0.010, 0, 0.015]), "20 mm": np.array([0.020, 0, 0.015])},
+        "warnings": ["The start temperature is assumed: the source does not print it."],
+        "events": [(61.5, "impedance +20.0 Ω above its minimum: 10 W for 15 s"), (76.5, "200 W again")],
+        "parameters": [
+            Parameter("density", "1079", "kg/m³", "published", "comsol", True, "1050 to 1090"),
+            Parameter("electric conductivity at 37 °C", "0.20", "S/m", "published", "hall2015", True, "0.14 to 0.28"),
+            Parameter("frequency factor", "5.51e41", "1/s", "published", "jacques1996", False),
+            Parameter("start temperature", "21", "°C", "assumed", "room temperature", False, "20 to 22"),
+        ],
+        "citations": [
+            Citation("comsol", "COMSOL: Microwave cancer therapy.", True, "https://doc.comsol.com/"),
+            Citation("hall2015", "Hall, Ooi, Payne: Int J Hyperthermia 2015.", True, "https://doi.org/10.3109/1"),
+            Citation("jacques1996", "Jacques et al. 1996: whitening of liver.", False),
+        ],
+        "provenance": [("ablationsim", "0.1.0"), ("numpy", np.__version__), ("Case hash", "sha256 3f2a…91")],
+    }
+    return ReportData(**(parts | changes))
+
+
+@pytest.fixture(scope="module")
+def data() -> ReportData:
+    return make_data()
+
+
+@pytest.fixture(scope="module")
+def page(data) -> str:
+    return render(data, {"cross_section.png": b"one", "histories.png": b"two"})
+
+
+class Words(HTMLParser):
+    """The text of a page, its tags, and every address it refers to."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.tags: list[str] = []
+        self.addresses: list[tuple[str, str]] = []
+        self.open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.text += " " if tag in ("td", "th", "p", "div", "br") else ""
+        self.addresses += [(tag, value) for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "img", "br", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, text):
+        if self.open and self.open[-1] != "style":
+            self.text += text
+
+
+def words(page: str) -> str:
+    return re.sub(r"\s+", " ", Words(page).text)
+
+
+def test_the_page_says_research_use_only_first_and_last(page):
+    body = words(page)
+    body = body[body.index("ablationsim report") + len("ablationsim report") :].strip()
+    assert body.startswith(NOTICE)
+    assert body.endswith(NOTICE)
+
+
+def test_the_page_needs_no_network_and_no_script(page):
+    found = Words(page)
+    assert found.open == []
+    assert not {"script", "link", "iframe", "object"} & set(found.tags)
+    assert all(value.startswith("data:image/png;base64,") for tag, value in found.addresses if tag == "img")
+    assert {tag for tag, _ in found.addresses} == {"img", "a"}
+    assert "@import" not in page
+    assert "url(" not in page
+
+
+def test_zone_numbers_stand_with_their_units(data, page):
+    text = words(page)
+    for part in (data.zone, data.zone["contracted"], data.zone["isotherms"]["50"]):
+        assert f"{part['axial_length_mm']:.1f} mm" in text
+        assert f"{part['volume_ml']:.1f} mL" in text
+    assert "± 0.31 mL" in text
+    assert "discretisation error 1.1 %" in text
+    assert "undeformed" in text
+    assert "contracted by 12 %" in text
+
+
+def test_measured_rows_give_differences_in_percent_and_deviations(page):
+    text = words(page)
+    assert "78.9 °C 76.8 ± 8.2 °C +2.1 K – +0.3 SD undeformed" in text
+    assert "142 s 135 ± 34 s +7 s +5.2 % +0.2 SD" in text
+
+
+def test_a_measurement_without_prediction_or_deviation_shows_dashes():
+    row = MeasuredRow("Volume", "mL", None, 20.0)
+    assert (row.difference, row.percent, row.deviations) == (None, None, None)
+    text = words(render(make_data(measured=[row]), {"cross_section.png": b"", "histories.png": b""}))
+    assert "Volume – 20.0 mL – – –" in text
+
+
+def test_energy_events_warnings_parameters_and_sources_are_there(page):
+    text = words(page)
+    for part in (
+        "Delivered to the tissue 33.21 kJ",
+        "of which coolant 10.46 kJ",
+        "2 generator events",
+        "61.5 s impedance +20.0 Ω",
+        "The start temperature is assumed",
+        "0.20 S/m 0.14 to 0.28 published hall2015 ✓ verified",
+        "2 of 4 numbers are marked not verified",
+        "Jacques et al. 1996: whitening of liver. not verified",
+        "60 s after power-off",
+    ):
+        assert part in text, part
+
+
+def test_text_of_a_case_cannot_become_markup():
+    evil = "<script>alert('x')</script>\"><img src=x onerror=alert(1)> & $\\frac{"
+    page = render(
+        make_data(
+            title=evil,
+            summary=[(evil, evil)],
+            warnings=[evil],
+            events=[(1.0, evil)],
+            measured_source=evil,
+            parameters=[Parameter(evil, evil, evil, evil, evil, None, evil)],
+            citations=[Citation(evil, evil, False, "javascript:alert(1)")],
+            provenance=[(evil, evil)],
+        ),
+        {"cross_section.png": b"", "histories.png": b""},
+    )
+    found = Words(page)
+    assert "script" not in found.tags
+    assert found.tags.count("img") == 2
+    assert "onerror=alert(1)>" not in page
+    assert not any(value.startswith("javascript:") for _, value in found.addresses)
+    assert "<script>alert('x')" in found.text
+
+
+def test_a_run_without_zone_has_a_report(tmp_path):
+    base = make_data()
+    nothing = np.full(len(base.mesh.points), -9.0)
+    cold = np.full(len(base.mesh.points), 294.15)
+    zone = zone_document(
+        measure(base.mesh, nothing),
+        criterion={"name": "arrhenius"},
+        time_s=60.0,
+        power_off_s=0.0,
+        isotherms=isotherm_metrics(base.mesh, cold),
+        strain=0.0,
+        energy_balance={"in_j": 0.0, "stored_j": 0.0, "lost_j": 0.0, "relative_error": 0.0},
+    )
+    changes = {
+        "zone": zone,
+        "level": nothing,
+        "temperature_power_off": cold,
+        "temperature_max": cold,
+        "history": {key: values[:3] * 0 for key, values in base.history.items()},
+    }
+    text = words(write_report(tmp_path, dataclasses.replace(base, **changes)).read_text(encoding="utf-8"))
+    assert "no tissue meets the criterion" in text
+    assert not re.search(r"\b(nan|inf|None)\b", text)
+
+
+def test_files_of_the_report(tmp_path, data):
+    page = write_report(tmp_path, data)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cross_section.png", "histories.png", "report.html"]
+    assert (tmp_path / "cross_section.png").read_bytes().startswith(b"\x89PNG")
+    assert page.stat().st_size > 50_000
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_report(tmp_path / "missing", data)
+
+
+def test_odd_names_do_not_break_the_pictures():
+    columns = history()
+    columns["probe_$x_{_c"] = columns["time_s"] * 0 + 30
+    base = make_data(probes={"$x_{": np.array([0.01, 0, 0.01])}, history=columns, level_label="$\\frac")
+    assert len(cross_section(base).axes) >= 2
+    figure = histories(base)
+    figure.canvas.draw()
+
+
+def test_the_history_picture_shares_its_time_axis_and_marks_pauses(data):
+    figure = histories(data)
+    assert len(figure.axes) == 6
+    assert {ax.get_xlim() for ax in figure.axes} == {figure.axes[0].get_xlim()}
+    assert figure.axes[0].get_xlim() == pytest.approx((0, 13))
+    assert figure.axes[0].patches  # a minute without power at the end
+
+
+def test_the_cross_section_has_equal_axes_in_millimetres(data):
+    panels = [ax for ax in cross_section(data).axes if ax.get_xlabel().startswith("across")]
+    assert len(panels) == 2
+    for ax in panels:
+        assert ax.get_aspect() == 1
+        low, high = ax.get_xlim()
+        assert low == -high
+        assert data.zone["transverse_diameter_mm"] < high - low <= 90
+
+
+def test_a_section_in_space_holds_the_fields_exactly():
+    mesh = tissue(False, 0.015)
+    needle = ApplicatorDrawing(
+        "A0", np.array([0.001, 0.002, 0.003]), np.array([0.0, 0.6, 0.8]), np.array([[0, 0], [1e-3, 0.1]])
+    )
+    plane = plane_through([needle])
+    cut = section(mesh, plane)
+    field = 300 + mesh.points @ np.array([100.0, -50.0, 20.0])
+    in_space = plane.origin + 1e-3 * cut.points @ np.array([plane.right, plane.up])
+    assert cut.sample(field) == pytest.approx(300 + in_space @ np.array([100.0, -50.0, 20.0]), rel=1e-12)
+    assert plane.right @ plane.up == pytest.approx(0, abs=1e-12)
+    assert len(cross_section(make_data(False, 0.009)).axes) == 6  # three panels, each with its bar
+
+
+def test_the_plane_goes_through_the_second_applicator():
+    outline = np.array([[0, 0], [1e-3, 0.1]])
+    up = np.array([0.0, 0.0, 1.0])
+    pair = [
+        ApplicatorDrawing(n, np.array(tip), up, outline) for n, tip in (("A0", [0.0, 0, 0]), ("A1", [0.0, 0.02, 0.01]))
+    ]
+    plane = plane_through(pair)
+    assert plane.project(np.array([[0, 0.02, 0.01]])) == pytest.approx(np.array([[20.0, 10.0]]))
+
+
+def test_the_plane_goes_through_a_needle_of_a_cluster_and_draws_the_others_faint():
+    angle = 2 * np.pi * np.arange(3) / 3 + 0.4
+    shafts = 0.003 * np.column_stack([np.cos(angle), np.sin(angle), 0 * angle])
+    cluster = ApplicatorDrawing(
+        "A0", np.zeros(3), np.array([0.0, 0, 1]), np.array([[0, 0], [1e-3, 0.1]]), shafts=shafts
+    )
+    plane = plane_through([cluster])
+    assert plane.project(shafts[:1]) == pytest.approx(np.array([[3.0, 0.0]]))
+    panel = cross_section(make_data(False, 0.015, applicators=[cluster])).axes[0]
+    assert [patch.get_alpha() for patch in panel.patches] == [1.0, 0.35, 0.35]
+
+
+@pytest.mark.parametrize("axisymmetric", [True, False])
+def test_the_surface_file_is_watertight_and_has_the_volume(tmp_path, axisymmetric):
+    base = make_data(axisymmetric, 0.002 if axisymmetric else 0.006)
+    path = tmp_path / "zone.stl"
+    write_surface(path, zone_surface(base.mesh, base.level))
+    solid = pyvista.read(path)
+    assert solid.n_open_edges == 0
+    assert solid.is_manifold
+    assert solid.volume == pytest.approx(1e3 * base.zone["enclosed_volume_ml"], rel=2e-3)
+    assert math.isclose(np.ptp(solid.points[:, 2]), base.zone["axial_length_mm"], rel_tol=1e-4)
+
+
+def test_no_zone_makes_an_empty_surface_file(tmp_path):
+    mesh = tissue(True, 0.005)
+    path = tmp_path / "zone.stl"
+    write_surface(path, zone_surface(mesh, np.full(len(mesh.points), -1.0)))
+    assert path.stat().st_size == 84
+
+
+@pytest.mark.parametrize("axisymmetric", [True, False])
+def test_field_files_can_be_read_back_by_time(tmp_path, axisymmetric):
+    base = make_data(axisymmetric, 0.009)
+    for k in range(2):
+        write_fields(tmp_path / f"fields_{k}.vtu", base.mesh, {"temperature_c": base.temperature_max - 273.15 + k})
+    write_series(tmp_path / "fields.pvd", [(0.0, "fields_0.vtu"), (30.0, "fields_1.vtu")])
+    reader = pyvista.get_reader(tmp_path / "fields.pvd")
+    assert reader.time_values == [0.0, 30.0]
+    reader.set_active_time_value(30.0)
+    grid = reader.read()[0]
+    assert grid["temperature_c"] == pytest.approx(base.temperature_max - 272.15)
+    assert grid.n_cells == len(base.mesh.cells)
+    assert np.ptp(grid.points[:, 2]) == pytest.approx(1e3 * np.ptp(base.mesh.points[:, -1]))
+
+
+def test_files_that_cannot_be_written_say_so(tmp_path):
+    mesh = tissue(True, 0.01)
+    missing = tmp_path / "missing"
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_fields(missing / "fields.vtu", mesh, {})
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_series(missing / "fields.pvd", [])
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_surface(missing / "zone.stl", zone_surface(mesh, mesh.points[:, 0] - 0.01))
+
+
+def test_numbers_for_people():
+    assert fixed(None, 1) == fixed(math.nan, 1) == "–"
+    assert fixed(-0.04, 1) == "0.0"
+    assert fixed(-12.34, 1) == "\N{MINUS SIGN}12.3"
+    assert fixed(33210, 0) == "33\N{NARROW NO-BREAK SPACE}210"
+    assert signed(0.04, 1) == "0.0"
+    assert signed(2.1, 1) == "+2.1"
+    assert significant(0.0123) == "0.0123"
+    assert significant(27.71) == "27.7"
+    assert significant(0.0) == "0"
+
+
+def test_the_data_of_the_zone_survives_json(data):
+    assert json.loads(json.dumps(data.zone, allow_nan=False)) == data.zone

@@ -1,0 +1,174 @@
+"""Tissue sets, laws and tables."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ablationsim.errors import TissueError
+from ablationsim.provenance import citations
+from ablationsim.tissue import Tissue
+from ablationsim.tissue.laws import PiecewiseLinear, latent_capacity
+from ablationsim.tissue.tissue import PROPERTIES
+
+NAMES = Tissue.names()
+
+
+@pytest.fixture(scope="module")
+def tissue():
+    return Tissue.load("liver_porcine_ex_vivo")
+
+
+def at(tables, values, celsius):
+    """Value of a table at a temperature that is a grid point."""
+    index = (celsius + 273.15 - tables.temperature0) / tables.step
+    assert index == pytest.approx(round(index), abs=1e-6)
+    return values[round(index)]
+
+
+def test_shipped_sets():
+    expected = {
+        "liver_porcine_ex_vivo",
+        "liver_bovine_ex_vivo",
+        "liver_porcine_in_vivo",
+        "liver_human",
+        "liver_cirrhotic",
+    }
+    assert expected | {"hcc", "metastasis"} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_number_has_a_source(name):
+    tissue = Tissue.load(name)
+    assert set(tissue.sources) == set(PROPERTIES)
+    for key, sourced in tissue.sources.items():
+        assert sourced.source in citations() or " " in sourced.source, key
+        assert sourced.status in ("published", "calculated", "assumed"), key
+    assert tissue.title
+    assert Tissue.from_dict(name, tissue.to_dict()) == tissue
+
+
+def test_perfusion_and_start_temperature_of_the_sets():
+    assert Tissue.load("liver_porcine_ex_vivo").perfusion == 0.0
+    assert Tissue.load("liver_porcine_ex_vivo").initial_temperature == pytest.approx(294.15)
+    assert Tissue.load("liver_human").perfusion == 0.018
+    assert Tissue.load("liver_human").initial_temperature == pytest.approx(310.15)
+    assert Tissue.load("liver_cirrhotic").perfusion < Tissue.load("liver_human").perfusion
+    assert Tissue.load("hcc").perfusion < Tissue.load("metastasis").perfusion
+
+
+def test_unknown_set_names_the_nearest():
+    with pytest.raises(TissueError, match="did you mean 'liver_porcine_ex_vivo'"):
+        Tissue.load("liver_porcin_ex_vivo")
+
+
+def test_conductivities_at_known_temperatures(tissue):
+    tables = tissue.tables()
+    k, sigma = tables.thermal_conductivity, tables.electric_conductivity
+    assert at(tables, k, 20) == at(tables, k, 37) == 0.52
+    assert at(tables, k, 67) == pytest.approx(0.52 + 30 * 0.0033)
+    assert at(tables, k, 100) == at(tables, k, 500) == pytest.approx(0.52 + 63 * 0.0033)
+    assert at(tables, sigma, 21) == pytest.approx(0.20 * (1 - 16 * 0.015))
+    assert at(tables, sigma, 37) == pytest.approx(0.20)
+    assert at(tables, sigma, 100) == pytest.approx(0.20 * (1 + 63 * 0.015))
+    assert at(tables, sigma, 102.5) == pytest.approx(0.5 * (0.20 * (1 + 63 * 0.015) + 0.002))
+    assert at(tables, sigma, 105) == at(tables, sigma, 900) == pytest.approx(0.002)
+    assert sigma.min() > 0.0
+
+
+def test_sensible_enthalpy_by_hand(tissue):
+    tables = tissue.tables()
+    wet = 1079 * 3540
+    assert at(tables, tables.enthalpy, 37) == 0.0
+    assert at(tables, tables.enthalpy, 21) == pytest.approx(-16 * wet)
+    assert at(tables, tables.enthalpy, 65) == pytest.approx(28 * wet)
+    assert at(tables, tables.enthalpy, 83.5) == pytest.approx(28 * wet + 18.5 * 1.085 * wet)
+    assert at(tables, tables.enthalpy, 89.5) == pytest.approx(28 * wet + 18.5 * 1.085 * wet + 6 * 1.17 * wet)
+    rise = at(tables, tables.enthalpy, 300) - at(tables, tables.enthalpy, 200)
+    assert rise == pytest.approx(100 * 0.6e6)
+
+
+def test_total_latent_heat_is_conserved(tissue):
+    tables = tissue.tables()
+    wet = 1.17 * 1079 * 3540
+    sensible = 10 * 0.5 * (wet + 0.6e6) + 0.5 * wet + 0.5 * 0.6e6
+    rise = at(tables, tables.enthalpy, 100.5) - at(tables, tables.enthalpy, 89.5)
+    assert rise - sensible == pytest.approx(1060 * 0.74 * 2.26e6, rel=1e-12)
+    assert tissue.vaporisation_energy == pytest.approx(1.77e9, rel=2e-3)
+
+
+def test_capacity_is_continuous(tissue):
+    capacity = tissue.capacity
+    fine = np.linspace(350.0, 390.0, 400_001)
+    # Steepest part: the ramp of the latent heat, 1.77e9 / 10 K over 1 K.
+    assert np.abs(np.diff(capacity(fine))).max() < 1.8e8 * 1.0001 * (fine[1] - fine[0])
+    assert capacity(np.array([368.15]))[0] == pytest.approx(0.5 * (1.17 * 1079 * 3540 + 0.6e6) + 1.772744e8)
+
+
+@settings(deadline=None, max_examples=40)
+@given(data=st.data())
+def test_any_parameters_in_range_give_usable_tables(data):
+    tissue = Tissue.load("liver_porcine_ex_vivo")
+    ranged = {key: sourced.range for key, sourced in tissue.sources.items() if sourced.range is not None}
+    chosen = {key: data.draw(st.floats(low, high), label=key) for key, (low, high) in ranged.items()}
+    changed = tissue.with_overrides(chosen)
+    tables = changed.tables()
+    assert np.all(np.diff(tables.enthalpy) > 0.0)
+    assert tables.electric_conductivity.min() > 0.0
+    assert tables.thermal_conductivity.min() > 0.0
+    # The enthalpy is the exact integral: a fine trapezoid rule on the capacity agrees.
+    fine = np.linspace(310.15, 400.15, 180_001)
+    integral = np.trapezoid(changed.capacity(fine), fine)
+    assert at(tables, tables.enthalpy, 127) == pytest.approx(integral, rel=1e-6)
+
+
+@given(
+    energy=st.floats(1e6, 1e10), lower=st.floats(350.0, 372.0), width=st.floats(1.0, 20.0), share=st.floats(0.01, 0.5)
+)
+def test_rounded_band_keeps_the_energy(energy, lower, width, share):
+    rounding = share * width
+    band = latent_capacity(energy, (lower, lower + width), rounding)
+    total = band.integral(np.array([lower + width + rounding + 1.0]), start=lower - rounding - 1.0)
+    assert total[0] == pytest.approx(energy, rel=1e-6)
+
+
+def test_piecewise_linear_is_constant_outside_and_sums():
+    law = PiecewiseLinear.through((1.0, 2.0), (3.0, 6.0))
+    assert law(np.array([0.0, 1.0, 2.0, 3.0, 9.0])).tolist() == [2.0, 2.0, 4.0, 6.0, 6.0]
+    assert law.integral(np.array([0.0, 3.0, 5.0]), start=1.0).tolist() == [-2.0, 8.0, 20.0]
+    both = law + PiecewiseLinear.through((2.0, 1.0), (4.0, 0.0))
+    assert both(np.array([0.0, 2.0, 3.0, 5.0])).tolist() == [3.0, 5.0, 6.5, 6.0]
+
+
+def test_overrides_are_marked_and_bounded(tissue):
+    changed = tissue.with_overrides({"electric_conductivity": 0.25, "initial_temperature": 300.0})
+    assert changed.value("electric_conductivity") == 0.25
+    assert changed.initial_temperature == 300.0
+    assert changed.sources["electric_conductivity"].status == "assumed"
+    assert tissue.value("electric_conductivity") == 0.20
+    with pytest.raises(TissueError) as caught:
+        tissue.with_overrides({"electric_conductivity": 0.5, "perfusion": 0.01})
+    message = str(caught.value)
+    assert "0.5 S/m is outside the range 0.14 S/m to 0.28 S/m (Hall SK, MITA model" in message
+    assert "excised tissue is not perfused" in message
+
+
+def test_malformed_set_lists_every_problem(tissue):
+    data = tissue.to_dict()
+    data["densty"] = data.pop("density")
+    data["perfusion"] = {"value": "0 W", "status": "assumed", "source": "for the test"}
+    with pytest.raises(TissueError) as caught:
+        Tissue.from_dict("mine", data)
+    message = str(caught.value)
+    assert "unknown property 'densty'; did you mean 'density'?" in message
+    assert "density is missing" in message
+    assert "perfusion: expects a perfusion rate" in message
+
+
+def test_laws_out_of_order_are_refused(tissue):
+    late = replace(tissue.sources["heat_capacity_rise_end"], value=365.0, text="91.85 degC")
+    data = replace(tissue, sources={**tissue.sources, "heat_capacity_rise_end": late}).to_dict()
+    with pytest.raises(TissueError, match="heat_capacity_rise_end must be below vaporisation_lower"):
+        Tissue.from_dict("mine", data)
