@@ -38,4 +38,6 @@ def __getattr__(name: str) -> Any:
     # Numerics are imported when first used: the command line answers at once and a cluster's login node stays light.
     if name not in _HOMES:
         raise AttributeError(f"module 'ablationsim' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

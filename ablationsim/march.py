@@ -188,8 +188,6 @@ class March:
     def advance(self, stop: float = math.inf) -> None:
         """Do one accepted step, ending at ``stop`` or at a generator's event at the latest."""
         state = self.state
-        if all(c.finished for c in self.controllers) and self.power_off is None:
-            self.power_off = state.time
         end = self.power_off + self.cooling if self.power_off is not None else math.inf
         event = min((c.next_event() for c in self.controllers if not c.finished), default=math.inf)
         horizon = min(event, stop, end)
@@ -290,6 +288,8 @@ class March:
             over = None if controller.finished else controller.overshoot(reading)
             if not controller.finished and (controller.next_event() <= time + 1e-9 or (over is not None and over >= 0.0)):
                 controller.advance(replace(reading, time_s=time))
+        if all(controller.finished for controller in self.controllers):
+            self.power_off = time
         for old, new in zip(before, (c.demand() for c in self.controllers), strict=True):
             # A small correction (a sampled temperature controller) leaves the solution smooth enough to step on.
             if old.kind != new.kind or abs(new.value - old.value) > 0.05 * abs(old.value):
@@ -305,7 +305,7 @@ class March:
         standby = any(not c.finished for c in self.controllers)
         if standby and state.field is None:
             state.field = self._field(state.time, state.temperature)
-        tolerance = 0.01 * self.problem.control.tolerance
+        tolerance = 0.1 * self.problem.control.tolerance
         content, _ = bioheat.enthalpy(state.temperature)
         energy = bioheat.space.lumped_mass * content
 

@@ -23,7 +23,7 @@ from ablationsim.physics.electric import Electric
 STEP_TOLERANCE = 0.5
 """Default tolerance of a time step [K]: see `ablationsim.march.TimeControl`."""
 
-_ELECTRIC_RTOL = 1e-6
+_ELECTRIC_RTOL = 1e-5
 _INFUSION_EDGE = 1e-3  # m: width over which infused tissue passes into dry tissue
 
 

@@ -82,47 +82,53 @@ def _spectral_radius(matrix: sparse.csr_matrix) -> float:
 
 
 @njit(cache=True)
-def _chebyshev(level, h, x, b, r, d, from_zero):
-    """Two Chebyshev steps on ``A x = b``; leaves the residual before the last step's update in ``r``."""
-    start, end = h.node_start[level], h.node_start[level + 1]
-    upper = h.spectral_radius[level]
+def _subtract_product(pointer, index, value, x, b, r):
+    """``r = b - A x``; the row pointers count from the start of ``index``."""
+    for i in range(len(r)):
+        total = b[i]
+        for j in range(pointer[i], pointer[i + 1]):
+            total -= value[j] * x[index[j]]
+        r[i] = total
+
+
+@njit(cache=True)
+def _chebyshev(pointer, index, value, inverse_diagonal, upper, x, r, d, q):
+    """Two Chebyshev steps on ``A x = b``, given the residual in ``r``; ``d`` and ``q`` are scratch."""
     lower = np.float32(_SMOOTHED_BAND) * upper
     centre = np.float32(0.5) * (upper + lower)
     half = np.float32(0.5) * (upper - lower)
     rho = half / centre
     rho_next = np.float32(1.0) / (np.float32(2.0) * centre / half - rho)
-    for i in range(start, end):
-        residual = b[i]
-        if not from_zero:
-            for j in range(h.matrix_pointer[i], h.matrix_pointer[i + 1]):
-                residual -= h.matrix_value[j] * x[start + h.matrix_index[j]]
-        r[i] = residual
-        d[i] = h.inverse_diagonal[i] * residual / centre
-    for i in range(start, end):
-        product = np.float32(0.0)
-        for j in range(h.matrix_pointer[i], h.matrix_pointer[i + 1]):
-            product += h.matrix_value[j] * d[start + h.matrix_index[j]]
-        r[i] -= product
-    for i in range(start, end):
-        step = d[i] + rho_next * rho * d[i] + np.float32(2.0) * rho_next / half * h.inverse_diagonal[i] * r[i]
-        x[i] = step if from_zero else x[i] + step
+    first = np.float32(1.0) / centre
+    keep = np.float32(1.0) + rho_next * rho
+    second = np.float32(2.0) * rho_next / half
+    for i in range(len(r)):
+        d[i] = first * inverse_diagonal[i] * r[i]
+    _subtract_product(pointer, index, value, d, r, q)
+    for i in range(len(r)):
+        x[i] += keep * d[i] + second * inverse_diagonal[i] * q[i]
 
 
 @njit(cache=True)
-def _cycle(h, b, x, r, d):
+def _cycle(h, b, x, r, d, q):
     """One V-cycle: ``x`` approximates the solution for the right-hand side ``b`` (finest level first in all vectors)."""
     last = len(h.node_start) - 2
+    index, value = h.matrix_index, h.matrix_value
     for level in range(last):
-        start, end = h.node_start[level], h.node_start[level + 1]
-        coarse, coarse_end = end, h.node_start[level + 2]
-        _chebyshev(level, h, x, b, r, d, True)
-        b[coarse:coarse_end] = np.float32(0.0)
-        for i in range(start, end):
-            residual = b[i]
-            for j in range(h.matrix_pointer[i], h.matrix_pointer[i + 1]):
-                residual -= h.matrix_value[j] * x[start + h.matrix_index[j]]
-            for j in range(h.prolongation_pointer[i], h.prolongation_pointer[i + 1]):
-                b[coarse + h.prolongation_index[j]] += h.prolongation_value[j] * residual
+        start, end, coarse_end = h.node_start[level], h.node_start[level + 1], h.node_start[level + 2]
+        pointer, inverse = h.matrix_pointer[start : end + 1], h.inverse_diagonal[start:end]
+        bl, xl, rl, dl, ql = b[start:end], x[start:end], r[start:end], d[start:end], q[start:end]
+        for i in range(end - start):
+            xl[i] = np.float32(0.0)
+            rl[i] = bl[i]
+        _chebyshev(pointer, index, value, inverse, h.spectral_radius[level], xl, rl, dl, ql)
+        _subtract_product(pointer, index, value, xl, bl, rl)
+        restrict = h.prolongation_pointer[start : end + 1]
+        coarse = b[end:coarse_end]
+        coarse[:] = np.float32(0.0)
+        for i in range(end - start):
+            for j in range(restrict[i], restrict[i + 1]):
+                coarse[h.prolongation_index[j]] += h.prolongation_value[j] * rl[i]
     start, end = h.node_start[last], h.node_start[last + 1]
     for i in range(end - start):
         total = np.float32(0.0)
@@ -130,11 +136,16 @@ def _cycle(h, b, x, r, d):
             total += h.coarse_inverse[i, j] * b[start + j]
         x[start + i] = total
     for level in range(last - 1, -1, -1):
-        start, end = h.node_start[level], h.node_start[level + 1]
-        for i in range(start, end):
-            for j in range(h.prolongation_pointer[i], h.prolongation_pointer[i + 1]):
-                x[i] += h.prolongation_value[j] * x[end + h.prolongation_index[j]]
-        _chebyshev(level, h, x, b, r, d, False)
+        start, end, coarse_end = h.node_start[level], h.node_start[level + 1], h.node_start[level + 2]
+        pointer, inverse = h.matrix_pointer[start : end + 1], h.inverse_diagonal[start:end]
+        bl, xl, rl, dl, ql = b[start:end], x[start:end], r[start:end], d[start:end], q[start:end]
+        prolong = h.prolongation_pointer[start : end + 1]
+        coarse = x[end:coarse_end]
+        for i in range(end - start):
+            for j in range(prolong[i], prolong[i + 1]):
+                xl[i] += h.prolongation_value[j] * coarse[h.prolongation_index[j]]
+        _subtract_product(pointer, index, value, xl, bl, rl)
+        _chebyshev(pointer, index, value, inverse, h.spectral_radius[level], xl, rl, dl, ql)
 
 
 @njit(cache=True)
@@ -145,6 +156,7 @@ def _conjugate_gradients(indptr, indices, data, h, rhs, x, rtol, max_iterations)
     x32 = np.zeros(total, np.float32)
     r32 = np.zeros(total, np.float32)
     d32 = np.zeros(total, np.float32)
+    q32 = np.zeros(total, np.float32)
     r = np.empty(n)
     p = np.zeros(n)
     q = np.empty(n)
@@ -163,7 +175,7 @@ def _conjugate_gradients(indptr, indices, data, h, rhs, x, rtol, max_iterations)
         scale = np.sqrt(r_norm)  # keeps single precision away from under- and overflow
         for i in range(n):
             b32[i] = r[i] / scale
-        _cycle(h, b32, x32, r32, d32)
+        _cycle(h, b32, x32, r32, d32, q32)
         rz_new = 0.0
         for i in range(n):
             rz_new += r[i] * x32[i] * scale

@@ -134,14 +134,26 @@ def _outside(applicators: tuple[Applicator, ...], domain: Domain) -> list[str]:
         if not lines:
             problems.append(f"Applicator {applicator.name} has no bare conductor.")
             continue
-        depth = min(float(domain.depth(line).min()) - radius for line, radius in lines)
+        depth = min(float(domain.depth(_rims(line, radius)).min()) for line, radius in lines)
         if depth < CLEARANCE:
             problems.append(
-                f"Applicator {applicator.name}: its conductor reaches to {1e3 * depth:.2f} mm inside the surface of the "
-                f"{domain.shape} domain (negative is outside), but must stay at least {1e3 * CLEARANCE:.0f} mm inside: "
-                "move the applicator or enlarge the domain."
+                f"Applicator {applicator.name}: its conductor reaches to {1e3 * depth:.2f} mm inside the "
+                f"{domain.shape} domain's surface (negative is outside), but must stay at least "
+                f"{1e3 * CLEARANCE:.0f} mm inside: move the applicator or enlarge the domain."
             )
     return problems
+
+
+def _rims(line: Floats, radius: float) -> Floats:
+    """Points (k, 8, 3) round each point of a centreline, on the surface of the wire."""
+    along = np.gradient(line, axis=0)
+    along /= np.linalg.norm(along, axis=1)[:, None]
+    helper = np.eye(3)[np.abs(along).argmin(axis=1)]
+    across = np.cross(along, helper)
+    across /= np.linalg.norm(across, axis=1)[:, None]
+    angle = np.arange(8)[:, None] * np.pi / 4
+    around = np.cos(angle) * across[:, None] + np.sin(angle) * np.cross(along, across)[:, None]
+    return line[:, None] + radius * around
 
 
 def _touching(applicators: tuple[Applicator, ...]) -> list[str]:
@@ -153,8 +165,8 @@ def _touching(applicators: tuple[Applicator, ...]) -> list[str]:
             )
             if gap < GAP:
                 problems.append(
-                    f"Applicators {first.name} and {second.name} come within {1e3 * gap:.2f} mm of each other (negative is "
-                    f"overlap); they need {1e3 * GAP:.1f} mm of tissue between them."
+                    f"Applicators {first.name} and {second.name} come within {1e3 * gap:.2f} mm of each other "
+                    f"(negative is overlap); they need {1e3 * GAP:.1f} mm of tissue between them."
                 )
     return problems
 

@@ -48,8 +48,8 @@ class Placement:
         length = float(np.linalg.norm(along))
         if not (np.isfinite(origin).all() and np.isfinite(length) and np.isfinite(roll)) or length == 0:
             raise GeometryError(
-                f"An applicator cannot be placed at tip {tip} with direction {direction} and roll {roll}: the direction "
-                "must have a length and every number must be finite."
+                f"An applicator cannot be placed at tip {tip} with direction {direction} and roll {roll}: "
+                "the direction must have a length and every number must be finite."
             )
         x, y, z = along / length
         if z > -1 + 1e-12:

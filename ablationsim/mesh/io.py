@@ -1,7 +1,8 @@
 """Mesh files. Everything goes through meshio: Gmsh's .msh in format 2.2 and VTK's .vtu, in metres.
 
-A .msh carries regions and facets as physical names (format 4.1 loses them in meshio). A .vtu has no such names: there each is a cell
-array of zeros and ones, called "region:<name>" or "facet:<name>", over the simplices and the boundary facets together.
+A .msh carries regions and facets as physical names (format 4.1 loses them in meshio). A .vtu has no such names: there
+each is a cell array of zeros and ones, called "region:<name>" or "facet:<name>", over the simplices and the boundary
+facets together.
 """
 
 from __future__ import annotations
@@ -182,9 +183,10 @@ def _from_meshio(content: meshio.Mesh, axisymmetric: bool) -> Mesh:
         points = points[:, :2]
         if axisymmetric and points[:, 0].min() < 0:
             raise MeshError("A radius (the first coordinate) is negative.")
-    if np.ptp(points, axis=0).max() > LARGEST:
+    extent = np.ptp(points, axis=0).max()
+    if extent > LARGEST:
         raise MeshError(
-            f"It is {np.ptp(points, axis=0).max():.3g} m large, more than {LARGEST:g} m: is it in millimetres? Files are in metres."
+            f"It is {extent:.3g} m large, more than {LARGEST:g} m: is it in millimetres? Files are in metres."
         )
     cells = np.vstack([block.data for block in content.cells if block.type == simplex])
     _check_nodes(cells, len(points))
@@ -203,7 +205,7 @@ def _from_meshio(content: meshio.Mesh, axisymmetric: bool) -> Mesh:
 
 
 def _check_nodes(nodes: np.ndarray, count: int) -> None:
-    if nodes.size and not (0 <= nodes.min() and nodes.max() < count):
+    if nodes.size and not (nodes.min() >= 0 and nodes.max() < count):
         raise MeshError(f"A cell refers to a node that is not there; there are {count}.")
 
 

@@ -1,4 +1,7 @@
-"""Gmsh, opened for one mesh and closed again. Gmsh is a separate program under the GPL, imported only when a mesh is made."""
+"""Gmsh, opened for one mesh and closed again.
+
+Gmsh is a separate program under the GPL; it is imported only when a mesh is made.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +22,16 @@ MILLIMETRE = 1e-3
 
 # Everything that could make two runs differ is fixed: one thread, a fixed seed, named algorithms.
 OPTIONS = {
-    "General.Verbosity": 1,
+    "General.Terminal": 0,
     "General.NumThreads": 1,
     "Mesh.RandomSeed": 1,
     "Mesh.RandomFactor": 1e-9,
     "Mesh.RandomFactor3D": 1e-12,
     "Mesh.Algorithm": 6,
-    "Mesh.Algorithm3D": 1,
+    "Mesh.Algorithm3D": 10,
     "Mesh.Optimize": 1,
     "Mesh.OptimizeNetgen": 0,
+    "Mesh.OptimizeThreshold": 0.2,
     "Mesh.MeshSizeExtendFromBoundary": 0,
     "Mesh.MeshSizeFromPoints": 0,
     "Mesh.MeshSizeFromCurvature": 0,
@@ -52,8 +56,8 @@ def gmsh_session() -> Iterator[ModuleType]:
         import gmsh
     except (ImportError, OSError) as error:
         raise MeshError(
-            f"gmsh, which makes the meshes, cannot be loaded: {error}. Install it with 'pip install gmsh'; on Debian or "
-            f"Ubuntu it also needs 'apt-get install {SYSTEM_PACKAGES}'."
+            f"gmsh, which makes the meshes, cannot be loaded: {error}. Install it with 'pip install gmsh'; "
+            f"on Debian or Ubuntu it also needs 'apt-get install {SYSTEM_PACKAGES}'."
         ) from error
     gmsh.initialize(readConfigFiles=False, interruptible=False)
     try:

@@ -184,7 +184,7 @@ class Bioheat:
         mass, matrix = self.space.lumped_mass, self.space.matrix
         losses = operator.perfusion + self.wall
         temperature = temperature.copy()
-        for _ in range(40):
+        for iteration in range(60):
             energy, capacity = self.enthalpy(temperature)
             residual = known + weight * self.flux(operator, temperature, heat) - mass * energy
             change = np.zeros_like(temperature)
@@ -207,10 +207,11 @@ class Bioheat:
             before, after = temperature - self._boiling, temperature + change - self._boiling
             jumps = (before * after < 0.0) & (np.abs(before) > self._half_band) & (np.abs(after) > self._half_band)
             change[jumps] = -before[jumps]
-            temperature += change
+            # Full steps that have not converged by now go round in a circle between kinks of the enthalpy.
+            temperature += change if iteration < 10 else 0.5 * change
             largest = float(np.max(np.abs(change)))
             if not np.isfinite(largest):
                 raise SolverError("The temperature became undefined (NaN).")
             if largest <= tolerance:
                 return temperature
-        raise SolverError("Newton's method for the heat equation did not converge in 40 steps.")
+        raise SolverError("Newton's method for the heat equation did not converge in 60 steps.")

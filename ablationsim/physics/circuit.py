@@ -95,7 +95,7 @@ def _response(conductance: Array, channels: list[Channel], driven: list[bool]) -
                 row = _tie(lhs, row + 1, member.negative)
                 lhs[row] = conductance[list(member.positive + member.negative)].sum(axis=0)
             row += 1
-        columns.append(np.linalg.lstsq(lhs, rhs, rcond=None)[0])
+        columns.append(np.linalg.solve(lhs, rhs))
     return np.column_stack(columns)
 
 

@@ -35,6 +35,10 @@ SLIVER = 0.05
 HALO: list[AbstractPathEffect] = [withStroke(linewidth=3.0, foreground="black", alpha=0.55)]
 
 
+HOTTEST = 110.0
+"""Upper end of the temperature scale in °C, just above boiling."""
+
+
 @dataclass(frozen=True)
 class Stroke:
     """How a contour is drawn: colour, width, and lengths of dashes and gaps."""
@@ -92,8 +96,8 @@ def cross_section(data: ReportData) -> Figure:
     height = min(max(width / len(panels) * aspect * 0.80 + 1.7, 4.0), 9.0)
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    hottest = max(100.0, float(np.ceil(max(power_off.max(), highest.max()) / 5) * 5))
-    heat = Normalize(float(np.floor(min(power_off.min(), highest.min()) / 5) * 5), hottest)
+    # Single spots at the electrode dry out and get very hot; the scale is for the tissue that matters.
+    heat = Normalize(float(np.floor(min(power_off.min(), highest.min()) / 5) * 5), HOTTEST)
     harm = Normalize(-data.level_span, data.level_span)
     for ax, (title, halves) in zip(axes, panels, strict=True):
         damage = title == "Damage"
@@ -114,7 +118,7 @@ def cross_section(data: ReportData) -> Figure:
         ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xlabel="across the shaft / mm")
         ax.set_title(title, fontsize=10, color=INK)
         bar = figure.colorbar(
-            image, ax=ax, location="bottom", shrink=0.8, aspect=30, extend="both" if damage else "neither"
+            image, ax=ax, location="bottom", shrink=0.8, aspect=30, extend="both" if damage else "max"
         )
         bar.set_label(_plain(data.level_label) + " (zone where above 0)" if damage else "temperature / °C", fontsize=9)
         _calm(ax)

@@ -79,7 +79,7 @@ class Recorder:
 
     def _record(self) -> None:
         march, state = self.march, self.march.state
-        first = march.readings[0]
+        space, first = march.problem.bioheat.space, march.readings[0]
         self.history.append(
             [
                 state.time,
@@ -89,7 +89,7 @@ class Recorder:
                 first.impedance,
                 first.tip_temperature - ZERO_CELSIUS,
                 float(np.max(state.temperature)) - ZERO_CELSIUS,
-                1e6 * zone_volume(march.problem.bioheat.space.mesh, march.problem.damage.level(state.damage)),
+                1e6 * zone_volume(space.mesh, march.problem.damage.level(state.damage), space.volume),
                 state.energy.generator,
                 march.stored,
                 state.energy.lost,

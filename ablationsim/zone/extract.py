@@ -171,7 +171,7 @@ class Surface:
         return np.asarray(np.sum(heights * self._normals(), axis=1) / 6)
 
 
-def zone_volume(mesh: Mesh, level: Floats) -> float:
+def zone_volume(mesh: Mesh, level: Floats, cell_volumes: Floats | None = None) -> float:
     """Return the volume of the zone {level > 0} inside the mesh, in m3.
 
     Exact for the linear interpolant of the level, with the weight 2 pi r when the mesh is axisymmetric. The mesh holds
@@ -183,6 +183,8 @@ def zone_volume(mesh: Mesh, level: Floats) -> float:
         Triangles or tetrahedra.
     level : (n,) float64
         Nodal values of the level.
+    cell_volumes : (m,) float64, optional
+        Volume of each cell in m3, for callers that ask again and again; taken from the mesh when not given.
 
     Raises
     ------
@@ -191,7 +193,7 @@ def zone_volume(mesh: Mesh, level: Floats) -> float:
     """
     level = _checked(mesh, level)
     whole = (level > 0)[mesh.cells].all(axis=1)
-    volume = float(_sizes(mesh.points[mesh.cells[whole]], mesh.axisymmetric).sum())
+    volume = float((mesh.cell_volumes() if cell_volumes is None else cell_volumes)[whole].sum())
     for _, corners in positive_part(mesh.points, mesh.cells, level):
         volume += float(_sizes(corners, mesh.axisymmetric).sum())
     return volume

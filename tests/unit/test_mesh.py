@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,7 +89,9 @@ def test_axisymmetric_mesh_is_sound_and_has_exact_areas(device: str) -> None:
 
 @pytest.mark.parametrize("device", SOLID)
 def test_solid_mesh_is_sound(device: str) -> None:
-    check_sound(mesh_of(device, "3d"), geometry_of(device, "3d"), 0.01, 0.6)
+    # Where tines leave the shaft there are slivers.
+    tined = bool(geometry_of(device).applicators[0].tines)
+    check_sound(mesh_of(device, "3d"), geometry_of(device, "3d"), 0.005 if tined else 0.1, 0.55 if tined else 0.65)
 
 
 @pytest.mark.parametrize("device", [NEEDLE, "rfa_bipolar_like", "rfa_cooltip_cluster_like"])
@@ -104,7 +107,7 @@ def test_solid_needle_has_the_round_needle_s_area(device: str) -> None:
 
 
 def test_areas_of_a_flat_trocar_with_tines() -> None:
-    geometry, mesh = geometry_of("rfa_starburst_xl_like"), mesh_of("rfa_starburst_xl_like")
+    geometry, mesh = geometry_of("rfa_starburst_xl_like"), mesh_of("rfa_starburst_xl_like", "3d")
     needle = geometry.applicators[0]
     tines = sum(
         2 * np.pi * tine.radius * np.linalg.norm(np.diff(tine.path, axis=0), axis=1).sum() + np.pi * tine.radius**2
@@ -149,10 +152,16 @@ def test_polygon_keeps_circumference_and_most_of_the_section() -> None:
     assert area == pytest.approx(np.pi * radius**2, rel=0.02)
 
 
-def test_both_dimensions_enclose_the_same_tissue() -> None:
-    planar, solid = mesh_of(NEEDLE, "axisymmetric"), mesh_of(NEEDLE, "3d", 2.0)
-    # The round outside is faceted in space.
-    assert solid.cell_volumes().sum() == pytest.approx(planar.cell_volumes().sum(), rel=1e-2)
+def test_solid_mesh_is_the_block_less_the_needle() -> None:
+    needle = geometry_of(NEEDLE).applicators[0]
+    block = Domain.box(conductor_centre([needle]), (0.06, 0.05, 0.08))
+    geometry = Geometry.build([needle], block)
+    cut = block.volume - generate(geometry, COARSE).cell_volumes().sum()
+    sides = Sizing.default(geometry, COARSE).sides
+    inside = block.centre[2] + block.half[2] - needle.outline[1, 1]
+    round_cut = np.pi * needle.radius**2 * (inside + needle.outline[1, 1] / 3)
+    # The polygon encloses less than the circle of the same circumference.
+    assert cut == pytest.approx(round_cut * (np.pi / sides) / np.tan(np.pi / sides), rel=1e-2)
 
 
 def test_a_needle_from_above_gives_the_mirrored_mesh() -> None:
@@ -210,10 +219,10 @@ def test_resolution_out_of_range_names_the_limits(resolution: float) -> None:
 def test_missing_gmsh_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     original = builtins.__import__
 
-    def without_gmsh(name: str, *args: object, **kwargs: object) -> object:
+    def without_gmsh(name: str, *args: Any, **kwargs: Any) -> Any:
         if name == "gmsh":
             raise OSError("libGLU.so.1: cannot open shared object file")
-        return original(name, *args, **kwargs)  # type: ignore[arg-type]
+        return original(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without_gmsh)
     with pytest.raises(MeshError, match=r"libGLU\.so\.1.*apt-get install libglu1-mesa"):
@@ -311,4 +320,4 @@ def test_sample_meshes_can_be_used(name: str) -> None:
     path = Path(__file__).parents[2] / "meshes" / name
     mesh = read_mesh(path, expected=["outer", "A0:tip", "A0:shaft"])
     assert (mesh.cell_volumes() > 0).all()
-    assert path.stat().st_size < 250e3
+    assert path.stat().st_size < 215e3

@@ -1,0 +1,51 @@
+# Two commands: `make demo` simulates an ablation and shows the report, `make test` runs every check.
+# Both do all their own set-up in .venv; on Debian and Ubuntu they install missing system packages with apt (and sudo if needed).
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+CASE   := validation/ji_2011/rfa_control.toml
+RUN    := runs/demo
+
+.PHONY: demo test setup setup-test lint unit docs benchmark clean
+
+demo: setup
+	$(BIN)/ablationsim run $(CASE) --output $(RUN) --overwrite
+	@echo "Open $(CURDIR)/$(RUN)/report.html in a browser."
+	@if [ -n "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ] && command -v xdg-open >/dev/null; then xdg-open $(RUN)/report.html || true; fi
+
+test: lint unit docs
+
+lint: setup-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: setup-test
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+docs: setup-test
+	$(BIN)/mkdocs build --strict --quiet
+
+benchmark: setup-test
+	$(BIN)/python benchmarks/run.py
+
+setup: $(VENV)/.installed
+
+setup-test: $(VENV)/.installed-test
+
+$(VENV)/.installed: pyproject.toml hpc/system-packages.sh
+	sh hpc/system-packages.sh
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/ablationsim doctor
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[test,docs,mpi]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) runs site

@@ -1,0 +1,259 @@
+"""The command line: thin commands over the Python interface."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ablationsim.errors import AblationSimError
+
+if TYPE_CHECKING:
+    from ablationsim.case import Case
+    from ablationsim.results import Result
+
+app = typer.Typer(
+    name="ablationsim",
+    help="Predict thermal ablation zones in the liver. Research use only; not a medical device.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+devices = typer.Typer(help="The device profiles.", no_args_is_help=True)
+app.add_typer(devices, name="devices")
+
+CaseFile = Annotated[Path, typer.Argument(help="Case file (TOML), or resolved.json of a run.", show_default=False)]
+
+
+def main() -> None:
+    """Entry point: run a command; every error that ablationsim knows is one paragraph, never a traceback."""
+    try:
+        app()
+    except AblationSimError as error:
+        sys.stdout.flush()
+        print(f"ablationsim: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print("ablationsim: stopped before the simulation began; nothing was kept.", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+@app.command()
+def run(
+    case: CaseFile,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Run folder; runs/<case name> by default.")] = None,
+    refine: Annotated[bool, typer.Option(help="Run again on a finer mesh and step and state the difference.")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint of an interrupted run.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace an earlier run in the folder.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the numerical libraries.")] = 1,
+    report: Annotated[bool, typer.Option(help="Write the HTML report.")] = True,
+) -> None:
+    """Simulate a case and write the run folder with its report."""
+    _limit_threads(threads)
+    import ablationsim
+
+    loaded = _checked(case)
+    folder = output or Path("runs") / case.stem
+    with _progress(loaded, 2 if refine else 1) as show:
+        result = ablationsim.simulate(loaded, folder, refine=refine, resume=resume, overwrite=overwrite, progress=show)
+    _print_zone(result)
+    if report:
+        _write_report(folder, result)
+
+
+@app.command()
+def check(
+    case: Annotated[Path | None, typer.Argument(help="Case file (TOML).", show_default=False)] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of case files, for editors.")] = False,
+) -> None:
+    """Check a case file and say everything that is wrong with it, without running it."""
+    from ablationsim.case import Case
+
+    if schema:
+        typer.echo(json.dumps(Case.schema(), indent=2))
+        return
+    if case is None:
+        raise typer.BadParameter("give a case file, or --schema")
+    loaded = _checked(case)
+    applicators = ", ".join(f"{a.name} ({a.device.name})" for a in loaded.applicators)
+    typer.echo(f"{case}: no problems. {applicators}; {loaded.tissue.name}; ends at {loaded.end:g} s at the latest.")
+
+
+@devices.command("list")
+def list_devices() -> None:
+    """List the device profiles."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from ablationsim.device import Device
+
+    table = Table("Profile", "Device", "Modelled like", box=None)
+    for name in Device.names():
+        device = Device.load(name)
+        table.add_row(name, device.title, device.like)
+    Console().print(table)
+
+
+@devices.command("show")
+def show_device(name: Annotated[str, typer.Argument(help="Profile name, or path of a .toml file.")]) -> None:
+    """Show a profile: every number with its unit, its source and how sure it is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from ablationsim.device import Device
+    from ablationsim.device.protocol import describe
+    from ablationsim.units import show
+
+    device = Device.load(name)
+    console = Console()
+    console.print(f"[bold]{device.title}[/bold]\nmodelled like {device.like}\n\n{device.notes.strip()}\n", highlight=False)
+    table = Table("Parameter", "Value", "Status", "Read in source", "Source", box=None)
+    for place, sourced in device.parameters.items():
+        read = ("yes" if sourced.verified else "no") if sourced.citation is not None else "-"
+        table.add_row(place, show(sourced.value, sourced.dimension), sourced.status, read, sourced.source)
+    console.print(table)
+    for step in device.default_protocol:
+        console.print(f"Default protocol: {describe(step)}", highlight=False)
+
+
+@app.command("report")
+def write_report(folder: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
+    """Write the report of a finished run again."""
+    from ablationsim.results import Result
+
+    _write_report(folder, Result.load(folder))
+
+
+@app.command()
+def mesh(
+    case: CaseFile,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Mesh file to write: .msh or .vtu.")] = Path("mesh.msh"),
+) -> None:
+    """Mesh the geometry of a case and write the mesh."""
+    loaded = _checked(case)
+    from ablationsim.geometry.geometry import Geometry
+    from ablationsim.mesh.generate import generate
+    from ablationsim.mesh.io import write_mesh
+
+    made = generate(Geometry.from_case(loaded), loaded.mesh.resolution)
+    write_mesh(made, output)
+    quality = made.quality()
+    typer.echo(
+        f"{output}: {len(made.points)} nodes, {len(made.cells)} elements, quality {quality.min():.2f} at worst, "
+        f"{quality.mean():.2f} on average"
+    )
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what is missing and how to get it; solve a small problem to prove that it works."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from ablationsim.doctor import examine
+
+    table = Table("", "What", "Found", "Cure", box=None)
+    findings = examine()
+    for finding in findings:
+        mark = "[green]ok[/green]" if finding.ok else ("[red]missing[/red]" if finding.needed else "[yellow]absent[/yellow]")
+        table.add_row(mark, finding.name, finding.found, finding.cure)
+    Console().print(table)
+    if any(finding.needed and not finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def _checked(path: Path) -> Case:
+    """Load a case and build its geometry, so that everything that can be wrong is said before anything runs."""
+    from ablationsim.case import Case
+    from ablationsim.geometry.geometry import Geometry
+
+    case = Case.load(path)
+    if case.domain.mesh is None:
+        Geometry.from_case(case)
+    return case
+
+
+def _limit_threads(count: int) -> None:
+    # The kernels are bound by memory, and BLAS threads fight with each other on the small systems of a time step.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(variable, str(count))
+
+
+@contextmanager
+def _progress(case: Case, runs: int) -> Iterator[Callable[[float, str], None]]:
+    """A progress bar in simulated time; on a refined run it starts again for the second one."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} of {task.total:.0f} s simulated"),
+        TextColumn("{task.fields[state]}"),
+        TimeElapsedColumn(),
+    )
+    end = case.end + case.zone.cooling
+    with Progress(*columns, transient=False) as bar:
+        task = bar.add_task("simulating", total=end, state="meshing")
+        last = -1.0
+
+        def show(time: float, state: str) -> None:
+            nonlocal last, task
+            if time < last and runs == 2:
+                bar.update(task, completed=end)
+                task = bar.add_task("refined", total=end, state="")
+            last = time
+            bar.update(task, completed=time, state=state)
+
+        yield show
+        # A protocol may end early (roll-off, temperature reached).
+        bar.update(task, total=max(last, 1.0), completed=max(last, 1.0))
+
+
+def _print_zone(result: Result) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    document = result.document
+    shrunk = document["contracted"]
+    error = document["discretisation_error"]
+    table = Table("Ablation zone", "undeformed", f"contracted {100 * shrunk['strain']:g} %", box=None)
+    for key, name, unit in (
+        ("volume_ml", "volume", "mL"),
+        ("axial_length_mm", "length along the shaft", "mm"),
+        ("transverse_diameter_mm", "diameter across", "mm"),
+        ("sphericity_axes", "sphericity, short / long", ""),
+        ("sphericity_isoperimetric", "sphericity, isoperimetric", ""),
+        ("beyond_tip_mm", "beyond the tip", "mm"),
+    ):
+        digits = 1 if unit else 3
+        table.add_row(name, *(_number(zone[key], digits, unit) for zone in (document, shrunk)))
+    console = Console()
+    console.print(table)
+    balance = document["energy_balance"]
+    console.print(f"Energy in {balance['in_j'] / 1e3:.2f} kJ, balance closes to {100 * balance['relative_error']:.2g} %.")
+    if error is not None and "volume_relative" in error:
+        console.print(f"Discretisation error of the volume: {100 * error['volume_relative']:.2f} %.")
+    for warning in document["warnings"]:
+        console.print(f"[yellow]Warning:[/yellow] {warning}", highlight=False)
+
+
+def _number(value: float | None, digits: int, unit: str) -> str:
+    return "-" if value is None else f"{value:.{digits}f} {unit}".rstrip()
+
+
+def _write_report(folder: Path, result: Result) -> None:
+    from ablationsim.report import write_report
+    from ablationsim.report.build import report_data
+
+    page = write_report(folder, report_data(result))
+    typer.echo(f"Report: {page}    (research use only; not a medical device)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""What this installation can do: libraries, system libraries, and a small solve that proves it."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from ablationsim.errors import AblationSimError
+
+_PACKAGES = (
+    "numpy", "scipy", "scikit-fem", "numba", "pyamg", "gmsh", "meshio", "pyvista", "matplotlib", "pydantic", "pint", "jinja2",
+)  # fmt: skip
+_OPTIONAL = {
+    "mpi4py": "pip install 'ablationsim[mpi]'",
+    "petsc4py": "Debian and Ubuntu: apt-get install python3-petsc4py libpetsc-real-dev, in an environment that sees system packages",
+}
+_GMSH_LIBRARIES = ("libGLU.so.1", "libXcursor.so.1", "libXft.so.2", "libXinerama.so.1")
+_GMSH_CURE = "Debian and Ubuntu: apt-get install libglu1-mesa libxcursor1 libxft2 libxinerama1"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination: what was looked for, what was found, and how to mend it."""
+
+    name: str
+    ok: bool
+    found: str
+    cure: str = ""
+    needed: bool = True
+
+
+def examine() -> list[Finding]:
+    """Look at the installation; the last finding comes from a solve, which also compiles the kernels for later runs."""
+    return [*_libraries(), *_system(), _tried("device profiles", _profiles), _tried("trial run", _trial_run)]
+
+
+def _libraries() -> Iterator[Finding]:
+    good = sys.version_info >= (3, 11)
+    yield Finding("Python", good, platform.python_version(), "" if good else "install Python 3.11 or newer")
+    for name in _PACKAGES:
+        found = _version(name)
+        yield Finding(name, found is not None, found or "not installed", "" if found else f"pip install {name}")
+    for name, cure in _OPTIONAL.items():
+        found = _version(name)
+        text = found or "not installed (for runs on many nodes only)"
+        yield Finding(name, found is not None, text, "" if found else cure, needed=False)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _system() -> Iterator[Finding]:
+    missing = [name for name in _GMSH_LIBRARIES if not _loads(name)]
+    text = "not found: " + ", ".join(missing) if missing else "all found"
+    yield Finding("system libraries of gmsh", not missing, text, _GMSH_CURE if missing else "")
+    launcher = shutil.which("mpiexec") or shutil.which("mpirun")
+    cure = "" if launcher else "Debian and Ubuntu: apt-get install openmpi-bin; clusters: load the MPI module"
+    yield Finding("MPI launcher", launcher is not None, launcher or "not found", cure, needed=False)
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def _tried(name: str, trial: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, True, trial())
+    except (AblationSimError, ImportError, OSError) as error:
+        return Finding(name, False, str(error), "install ablationsim again; if that does not help, report this line")
+
+
+def _profiles() -> str:
+    from ablationsim.device import Device
+    from ablationsim.tissue import Tissue
+
+    names = Device.names()
+    for name in names:
+        Device.load(name)
+    return f"{len(names)} devices, {len(Tissue.names())} tissue sets"
+
+
+def _trial_run() -> str:
+    import ablationsim
+
+    case = ablationsim.Case.from_dict(
+        {
+            "device": {"profile": "rfa_cooltip_17g_3cm_like"},
+            "protocol": [{"mode": "power", "power": "50 W", "duration": "2 s"}],
+            "tissue": {"set": "liver_porcine_ex_vivo"},
+            "zone": {"cooling": "0 s"},
+            "mesh": {"resolution": 3.0},
+        }
+    )
+    result = ablationsim.simulate(case)
+    closes = result.document["energy_balance"]["relative_error"]
+    return f"2 s of RFA on {len(result.mesh.points)} nodes, energy balance closes to {100 * closes:.1g} %"

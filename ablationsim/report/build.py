@@ -1,0 +1,196 @@
+"""From a result to what its report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ablationsim.case import Case, MeasuredSection
+from ablationsim.device.protocol import describe
+from ablationsim.geometry.geometry import Geometry
+from ablationsim.physics.damage import ARRHENIUS_SETS
+from ablationsim.provenance import Sourced, citations
+from ablationsim.report.data import ApplicatorDrawing, Citation, MeasuredRow, Parameter, ReportData
+from ablationsim.results import Result
+from ablationsim.units import DIMENSIONS, ZERO_CELSIUS, show
+
+_LEVELS = {
+    "arrhenius": ("damage level ln Ω", 4.0),
+    "cem43": ("damage level ln(CEM43 / 240 min)", 4.0),
+    "isotherm": ("highest temperature above the isotherm, K", 10.0),
+    "three_state": ("dead fraction above 0.8", 0.5),
+}
+_METHODS = ("pennes1948", "bank1985", "scikitfem2020")
+
+
+def report_data(result: Result) -> ReportData:
+    """Gather everything that the report of a run shows."""
+    case, frames = result.case, result.frames
+    label, span = _LEVELS[case.zone.criterion]
+    parameters = list(_parameters(case))
+    return ReportData(
+        title=case.title,
+        summary=_summary(result),
+        device=_devices(case),
+        zone=result.document,
+        history=result.history.to_dict(),
+        mesh=result.mesh,
+        temperature_power_off=frames.temperature(frames.nearest(result.document["power_off_s"])),
+        temperature_end=frames.temperature(len(frames) - 1),
+        temperature_max=result.fields["max_temperature"],
+        level=result.fields["level"],
+        level_label=label,
+        level_span=span,
+        applicators=[ApplicatorDrawing.of(applicator) for applicator in Geometry.from_case(case).applicators],
+        measured=measured_rows(result),
+        measured_source=_measured_source(case.measured),
+        probes={probe.name: np.asarray(probe.position) for probe in case.probes},
+        warnings=result.warnings,
+        events=result.events,
+        parameters=parameters,
+        citations=_citations(parameters),
+        provenance=_provenance(result.record),
+    )
+
+
+def measured_rows(result: Result) -> list[MeasuredRow]:
+    """Every measured quantity of the case beside its prediction, in the frame of the measurement."""
+    measured = result.case.measured
+    if measured is None:
+        return []
+    zone = result.document["contracted"] if measured.frame == "contracted" else result.document
+    rows = []
+    for key, name in (
+        ("long_axis", "Long axis"),
+        ("short_axis", "Short axis"),
+        ("axial_length", "Length along the shaft"),
+        ("transverse_diameter", "Diameter across the shaft"),
+    ):
+        length = getattr(measured, key)
+        if length is not None:
+            sd = None if length.sd is None else 1e3 * length.sd
+            rows.append(MeasuredRow(name, "mm", zone[f"{key}_mm"], 1e3 * length.value, sd, measured.frame))
+    if measured.volume is not None:
+        sd = None if measured.volume.sd is None else 1e6 * measured.volume.sd
+        rows.append(MeasuredRow("Volume", "mL", zone["volume_ml"], 1e6 * measured.volume.value, sd, measured.frame))
+    for probe in measured.probe:
+        rows += _probe_rows(result, probe)
+    return rows
+
+
+def _probe_rows(result: Result, probe: Any) -> list[MeasuredRow]:
+    readings = result.history[f"probe_{probe.name}_c"]
+    rows = []
+    if probe.max_temperature is not None:
+        measured = probe.max_temperature - ZERO_CELSIUS
+        highest = float(readings.max())
+        rows.append(MeasuredRow(f"Highest temperature, probe {probe.name}", "°C", highest, measured, probe.sd))
+    if probe.time_to is not None:
+        target = probe.time_to.temperature - ZERO_CELSIUS
+        name = f"Time to {target:g} °C, probe {probe.name}"
+        reached = _time_to(result.history["time_s"], readings, target)
+        rows.append(MeasuredRow(name, "s", reached, probe.time_to.value, probe.time_to.sd))
+    return rows
+
+
+def _time_to(time: np.ndarray, temperature: np.ndarray, target: float) -> float | None:
+    """Time of the first crossing of a temperature, between two steps; None if it is not reached."""
+    above = np.flatnonzero(temperature >= target)
+    if not len(above):
+        return None
+    i = int(above[0])
+    return float(time[0]) if i == 0 else float(np.interp(target, temperature[i - 1 : i + 1], time[i - 1 : i + 1]))
+
+
+def _summary(result: Result) -> list[tuple[str, str]]:
+    case, document, record = result.case, result.document, result.record
+    kind = "axisymmetric" if record["axisymmetric"] else "3-D"
+    domain = case.domain
+    if domain.size is not None:
+        extent = " × ".join(f"{1e3 * side:.0f}" for side in domain.size) + " mm box"
+    else:
+        extent = f"cylinder, radius {1e3 * (domain.radius or 0):.0f} mm, height {1e3 * (domain.height or 0):.0f} mm"
+    rows = [("Tissue", f"{case.tissue.name}, {case.tissue.initial_temperature - ZERO_CELSIUS:.0f} °C at the start")]
+    for applicator in case.applicators:
+        steps = "; ".join(describe(step) for step in applicator.protocol)
+        again = f" ({applicator.repeat} times)" if applicator.repeat > 1 else ""
+        rows.append((f"Protocol of {applicator.name}", steps + again))
+    return [
+        *rows,
+        ("Domain", f"{extent}; electric boundary: {domain.boundary.replace('_', ' ')}"),
+        ("Zone taken", f"{document['time_s'] - document['power_off_s']:.0f} s after the end of the protocol"),
+        ("Mesh and steps", f"{kind}, {record['nodes']} nodes, {record['elements']} elements, {record['time_steps']} steps"),
+    ]
+
+
+def _devices(case: Case) -> list[tuple[str, str]]:
+    rows = []
+    for applicator in case.applicators:
+        device, generator = applicator.device, applicator.device.generator
+        limits = [f"{generator.max_power:g} W"]
+        limits += [] if generator.max_current is None else [f"{generator.max_current:g} A"]
+        limits += [] if generator.max_voltage is None else [f"{generator.max_voltage:g} V"]
+        rows += [
+            (applicator.name, f"{device.title} ({device.name})"),
+            ("Modelled like", device.like),
+            ("Generator limits", ", ".join(limits)),
+        ]
+    return rows
+
+
+def _parameters(case: Case) -> Iterable[Parameter]:
+    """Every number with its origin: tissue, devices (each profile once), damage."""
+    for name, sourced in case.tissue.sources.items():
+        yield _parameter(f"tissue: {name.replace('_', ' ')}", sourced)
+    for device in {applicator.device.name: applicator.device for applicator in case.applicators}.values():
+        for name, sourced in device.parameters.items():
+            yield _parameter(f"{device.name}: {name}", sourced)
+    if case.zone.criterion == "arrhenius":
+        law = ARRHENIUS_SETS[case.zone.arrhenius_set]
+        for name, value, unit in (
+            ("frequency factor", law.frequency_factor, "1/s"),
+            ("activation energy", law.activation_energy, "J/mol"),
+            ("threshold", law.threshold, ""),
+        ):
+            label = f"damage ({case.zone.arrhenius_set}): {name}"
+            yield Parameter(label, f"{value:g}", unit, "published", law.source, law.verified)
+
+
+def _parameter(name: str, sourced: Sourced) -> Parameter:
+    def shown(value: float) -> str:
+        return show(value, sourced.dimension).removesuffix(unit).strip()
+
+    unit = DIMENSIONS[sourced.dimension].shown
+    limits = "" if sourced.range is None else f"{shown(sourced.range[0])} – {shown(sourced.range[1])}"
+    verified = sourced.verified if sourced.citation is not None else None
+    return Parameter(name, shown(sourced.value), unit, sourced.status, sourced.source, verified, limits)
+
+
+def _citations(parameters: list[Parameter]) -> list[Citation]:
+    known = citations()
+    used: dict[str, bool] = {}
+    for parameter in parameters:
+        if parameter.source in known:
+            used[parameter.source] = used.get(parameter.source, True) and parameter.verified is not False
+    found = {key: verified for key, verified in used.items()} | {key: True for key in _METHODS if key in known}
+    return [Citation(key, known[key].text, verified, known[key].address or None) for key, verified in found.items()]
+
+
+def _measured_source(measured: MeasuredSection | None) -> str:
+    if measured is None:
+        return ""
+    return measured.source + (f" (n = {measured.n})" if measured.n else "")
+
+
+def _provenance(record: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [(name, str(value)) for name, value in record["versions"].items()]
+    return [
+        ("Date (UTC)", record["date"]),
+        ("Case SHA-256", record["case_sha256"]),
+        *rows,
+        ("Platform", record["platform"]),
+        ("Wall time", f"set-up {record['setup_wall_s']:.1f} s, march {record['march_wall_s']:.1f} s"),
+        ("Rejected steps", str(record["rejected_steps"])),
+    ]

@@ -1,0 +1,28 @@
+#!/bin/sh
+# Installs, on Debian and Ubuntu, the system packages that ablationsim needs and that are missing: the venv module of Python, and the
+# X and OpenGL libraries that gmsh and VTK are linked to (no display is needed).
+set -eu
+
+packages="python3-venv libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libxrender1 libgomp1 libegl1 libgl1-mesa-dri"
+
+if ! command -v apt-get >/dev/null; then
+    echo "No apt-get here: install the equivalents of these Debian packages if 'ablationsim doctor' asks for them: $packages"
+    exit 0
+fi
+
+missing=""
+for package in $packages; do
+    status=$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)
+    [ "$status" = "install ok installed" ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+sudo=""
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "Please install as root: apt-get install$missing" >&2; exit 1; }
+    sudo="sudo"
+fi
+echo "Installing system packages with apt:$missing"
+$sudo apt-get update -qq
+# shellcheck disable=SC2086  # a list of packages
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
