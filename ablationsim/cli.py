@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ablationsim.errors import AblationSimError
+from ablationsim.errors import AblationSimError, Interrupted
 
 if TYPE_CHECKING:
     from ablationsim.case import Case
@@ -33,15 +34,14 @@ CaseFile = Annotated[Path, typer.Argument(help="Case file (TOML), or resolved.js
 
 def main() -> None:
     """Entry point: run a command; every error that ablationsim knows is one paragraph, never a traceback."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         app()
     except AblationSimError as error:
         sys.stdout.flush()
         print(f"ablationsim: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print("ablationsim: stopped before the simulation began; nothing was kept.", file=sys.stderr)
-        raise SystemExit(130) from None
 
 
 @app.command()
@@ -51,20 +51,21 @@ def run(
     refine: Annotated[bool, typer.Option(help="Run again on a finer mesh and step and state the difference.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint of an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an earlier run in the folder.")] = False,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the numerical libraries.")] = 1,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of the numerical libraries; 1 by default.")] = None,
     report: Annotated[bool, typer.Option(help="Write the HTML report.")] = True,
 ) -> None:
     """Simulate a case and write the run folder with its report."""
     _limit_threads(threads)
-    import ablationsim
-
-    loaded = _checked(case)
     folder = output or Path("runs") / case.stem
-    with _progress(loaded, 2 if refine else 1) as show:
-        result = ablationsim.simulate(loaded, folder, refine=refine, resume=resume, overwrite=overwrite, progress=show)
-    _print_zone(result)
-    if report:
-        _write_report(folder, result)
+    with _stoppable(folder):
+        import ablationsim
+
+        loaded = _checked(case)
+        with _progress(loaded, 2 if refine else 1) as show:
+            result = ablationsim.simulate(loaded, folder, refine=refine, resume=resume, overwrite=overwrite, progress=show)
+        _print_zone(result)
+        if report:
+            _write_report(folder, result)
 
 
 @app.command()
@@ -174,15 +175,27 @@ def _checked(path: Path) -> Case:
     from ablationsim.geometry.geometry import Geometry
 
     case = Case.load(path)
-    if case.domain.mesh is None:
-        Geometry.from_case(case)
+    Geometry.from_case(case)
     return case
 
 
-def _limit_threads(count: int) -> None:
+def _limit_threads(count: int | None) -> None:
     # The kernels are bound by memory, and BLAS threads fight with each other on the small systems of a time step.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ.setdefault(variable, str(count))
+        if count is not None or variable not in os.environ:
+            os.environ[variable] = str(count or 1)
+
+
+@contextmanager
+def _stoppable(folder: Path) -> Iterator[None]:
+    """Say what a stop leaves; while a run marches it stops by itself, with a checkpoint, and says more."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"Stopped. What was written to {folder} stays; the same command with --resume goes on from the last checkpoint, "
+            "if there is one yet."
+        ) from None
 
 
 @contextmanager
@@ -239,7 +252,7 @@ def _print_zone(result: Result) -> None:
     console.print(f"Energy in {balance['in_j'] / 1e3:.2f} kJ, balance closes to {100 * balance['relative_error']:.2g} %.")
     if error is not None and "volume_relative" in error:
         console.print(f"Discretisation error of the volume: {100 * error['volume_relative']:.2f} %.")
-    for warning in document["warnings"]:
+    for warning in result.warnings:
         console.print(f"[yellow]Warning:[/yellow] {warning}", highlight=False)
 
 

@@ -34,6 +34,7 @@ _FIRST_STEP = 0.05  # s, after every change of phase
 _SHORTEST_STEP = 1e-7  # s
 _LONGEST_STEP = 10.0  # s
 _ERROR_VOLUME = 1e-6  # m3: a step's error is the root of the integral of its square over the tissue, per this volume
+_NEWTON = 1e-2  # Newton's last correction relative to the tolerance of a step
 _EVENT_TOLERANCE = 0.05  # ohm: how far past its threshold a located crossing may be
 
 
@@ -44,12 +45,12 @@ class TimeControl:
     Attributes
     ----------
     tolerance : float
-        Largest estimated temperature error of one step at any node [K].
+        Estimated temperature error of one step: root of the integral of its square over the tissue, per millilitre [K].
     longest_step : float
         Upper limit of the step [s].
     """
 
-    tolerance: float = 0.5
+    tolerance: float = 2.0
     longest_step: float = _LONGEST_STEP
 
 
@@ -107,7 +108,7 @@ class State:
     damage: Damage
     energy: Energy
     step: float
-    slope: Array  # K/s between the last two states, for extrapolation; zero after a change of phase
+    slope: Array  # of the enthalpy between the last two states [J/m3/s], for extrapolation; zero after a change of phase
     field: ElectricField | None
     operator: HeatOperator
     steps: int = 0
@@ -305,7 +306,7 @@ class March:
         standby = any(not c.finished for c in self.controllers)
         if standby and state.field is None:
             state.field = self._field(state.time, state.temperature)
-        tolerance = 0.1 * self.problem.control.tolerance
+        tolerance = _ERROR_VOLUME * (_NEWTON * self.problem.control.tolerance) ** 2
         content, _ = bioheat.enthalpy(state.temperature)
         energy = bioheat.space.lumped_mass * content
 
@@ -354,7 +355,7 @@ class March:
             tables.step,
             tables.electric_conductivity,
             problem.sigma_factor,
-            space.mesh.cells,
+            space.cells,
             space.averaging,
             sigma,
         )

@@ -20,10 +20,10 @@ from ablationsim.physics.circuit import Channel
 from ablationsim.physics.damage import DamageModel
 from ablationsim.physics.electric import Electric
 
-STEP_TOLERANCE = 0.5
+STEP_TOLERANCE = 2.0
 """Default tolerance of a time step [K]: see `ablationsim.march.TimeControl`."""
 
-_ELECTRIC_RTOL = 1e-5
+_ELECTRIC_RTOL = 1e-4
 _INFUSION_EDGE = 1e-3  # m: width over which infused tissue passes into dry tissue
 
 

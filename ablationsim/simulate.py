@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
+import shlex
 import signal
 import sys
 import threading
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -19,14 +22,16 @@ from typing import Any
 import numpy as np
 
 from ablationsim.case import Case
+from ablationsim.errors import CaseError, Interrupted, MeshError
 from ablationsim.geometry.geometry import Geometry
 from ablationsim.march import March
 from ablationsim.mesh.generate import generate
 from ablationsim.mesh.io import read_mesh
 from ablationsim.mesh.mesh import Mesh
-from ablationsim.physics.damage import CEM43_THRESHOLD_MIN, THREE_STATE_THRESHOLD
+from ablationsim.physics.damage import ARRHENIUS_SETS, CEM43_THRESHOLD_MIN, THREE_STATE_THRESHOLD
 from ablationsim.problem import assemble, controllers
 from ablationsim.results import Result, run_folder
+from ablationsim.results.log import Log
 from ablationsim.results.recorder import Progress, Recorder
 from ablationsim.units import ZERO_CELSIUS
 from ablationsim.zone import isotherm_metrics, measure, zone_document
@@ -71,42 +76,62 @@ def simulate(
         Its leaves say what is wrong and what to do; ``Interrupted`` after a signal, with the state kept in the folder.
     """
     folder = None if folder is None else Path(folder)
-    result = _run(case, folder, resume=resume, overwrite=overwrite, progress=progress)
-    if refine:
-        finer = replace(
-            case,
-            mesh=case.mesh.model_copy(update={"resolution": case.mesh.resolution / REFINEMENT}),
-            time=case.time.model_copy(update={"tolerance": case.time.tolerance / 2.0}),
-        )
-        finer_folder = None if folder is None else folder / "refined"
-        fine = _run(finer, finer_folder, resume=resume, overwrite=overwrite, progress=progress)
-        result.document["discretisation_error"] = _difference(result.document, fine.document)
-        if folder is not None:
-            run_folder.finish(folder, result)
+    run = partial(_run, resume=resume, overwrite=overwrite, progress=progress)
+    try:
+        if not refine:
+            return run(case, folder)
+        finer, finer_folder = _refined(case), None if folder is None else folder / run_folder.REFINED
+        if finer_folder is not None:
+            run_folder.resumable(finer_folder, finer, resume=resume, overwrite=overwrite)
+        result, fine = run(case, folder), run(finer, finer_folder)
+    except Interrupted as error:
+        again = "" if folder is None else f" Continue with: {_resume_command(folder, refine)}"
+        raise Interrupted(f"{error}{again}") from None
+    result.document["discretisation_error"] = _difference(result.document, fine.document)
+    if folder is not None:
+        run_folder.write_document(folder, result.document)
     return result
+
+
+def _refined(case: Case) -> Case:
+    return replace(
+        case,
+        mesh=case.mesh.model_copy(update={"resolution": case.mesh.resolution / REFINEMENT}),
+        time=case.time.model_copy(update={"tolerance": case.time.tolerance / 2.0}),
+    )
+
+
+def _resume_command(folder: Path, refine: bool) -> str:
+    # The resolved case works from any directory, unlike a copy of a case file with relative paths in it.
+    words = ["ablationsim", "run", str(folder / "resolved.json"), "--output", str(folder), "--resume"]
+    return shlex.join([*words, "--refine"] if refine else words)
 
 
 def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, progress: Progress | None) -> Result:
     started = time.perf_counter()
     geometry = Geometry.from_case(case)
-    resuming = folder is not None and run_folder.begin(folder, case, resume=resume, overwrite=overwrite)
-    if folder is not None and resuming:
-        mesh = run_folder.load_mesh(folder, geometry.axisymmetric)
-    else:
-        mesh = _mesh(case, geometry)
-        if folder is not None:
-            run_folder.save_mesh(folder, mesh)
-
+    resuming = folder is not None and run_folder.resumable(folder, case, resume=resume, overwrite=overwrite)
+    if folder is not None and resume and run_folder.finished(folder):
+        return Result.load(folder)
+    record = _provenance(case)
+    mesh = run_folder.load_mesh(folder, geometry.axisymmetric) if folder and resuming else _mesh(case, geometry)
     march = March(assemble(case, geometry, mesh), controllers(case), case.zone.cooling)
-    recorder = Recorder(case, march, folder, progress)
-    warnings = recorder.restore() if resuming else []
+    if folder is not None and not resuming:
+        # Not before everything in the case has proved to be sound.
+        run_folder.begin(folder, case, mesh, record)
+    log = Log(folder)
+    log.write(f"ablationsim {record['versions']['ablationsim']}: {case.title}; {len(mesh.points)} nodes")
+    recorder = Recorder(case, march, folder, progress, log)
+    notes = recorder.restore() if resuming else []
     meshed = time.perf_counter()
     with _stopping_on_signals(recorder):
         march.run(recorder.observe, recorder.next_stop)
 
-    warnings += _warnings(case, march)
-    record = {
-        **_provenance(case),
+    document = _zone(case, geometry, march, _warnings(march))
+    warnings = [*document["warnings"], *notes]
+    for warning in warnings:
+        log.write(f"warning: {warning}")
+    record |= {
         "axisymmetric": mesh.axisymmetric,
         "nodes": len(mesh.points),
         "elements": len(mesh.cells),
@@ -114,7 +139,7 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
         "rejected_steps": march.state.rejected,
         "setup_wall_s": meshed - started,
         "march_wall_s": time.perf_counter() - meshed,
-        "events": sorted(event for controller in march.controllers for event in controller.events),
+        "events": recorder.events,
         "warnings": warnings,
     }
     damage = march.state.damage
@@ -129,14 +154,13 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
             "omega": damage.omega,
             "cem43": damage.cem43,
         },
-        document=_zone(case, geometry, march, warnings),
+        document=document,
         record=record,
-        events=record["events"],
-        warnings=warnings,
         folder=folder,
     )
     if folder is not None:
         run_folder.finish(folder, result)
+    log.write(f"finished after {march.state.steps} steps")
     return result
 
 
@@ -144,7 +168,13 @@ def _mesh(case: Case, geometry: Geometry) -> Mesh:
     if case.domain.mesh is None:
         return generate(geometry, case.mesh.resolution)
     expected = ["outer", *(name for name, surface in geometry.surfaces.items() if surface.terminal)]
-    return read_mesh(case.domain.mesh, expected, axisymmetric=geometry.axisymmetric)
+    try:
+        mesh = read_mesh(case.domain.mesh, expected, axisymmetric=geometry.axisymmetric)
+    except MeshError as error:
+        raise CaseError([f"domain.mesh: {error}"]) from error
+    if mesh.dimension == 2 and not mesh.axisymmetric:
+        raise CaseError([f"domain.mesh: {case.domain.mesh} is a half-plane of triangles, but the case is not axisymmetric"])
+    return mesh
 
 
 def _zone(case: Case, geometry: Geometry, march: March, warnings: list[str]) -> dict[str, Any]:
@@ -178,8 +208,6 @@ def _criterion(case: Case) -> dict[str, Any]:
     zone = case.zone
     match zone.criterion:
         case "arrhenius":
-            from ablationsim.physics.damage import ARRHENIUS_SETS
-
             law = ARRHENIUS_SETS[zone.arrhenius_set]
             return {"name": "arrhenius", "set": zone.arrhenius_set, "threshold": law.threshold}
         case "cem43":
@@ -199,7 +227,7 @@ def _difference(coarse: dict[str, Any], fine: dict[str, Any]) -> dict[str, float
     return found
 
 
-def _warnings(case: Case, march: March) -> list[str]:
+def _warnings(march: March) -> list[str]:
     state = march.state
     found = []
     missing = abs(state.energy.generator - march.stored - state.energy.lost)
@@ -227,6 +255,7 @@ def _provenance(case: Case) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "case_sha256": run_folder.case_hash(case),
+        "inputs_sha256": {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in (case.domain.mesh,) if path},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
         "platform": platform.platform(),
     }
@@ -234,13 +263,14 @@ def _provenance(case: Case) -> dict[str, Any]:
 
 @contextmanager
 def _stopping_on_signals(recorder: Recorder) -> Iterator[None]:
-    """Let SIGINT and SIGTERM end the run after the step under way, with its state saved."""
+    """Let SIGINT and SIGTERM end the run after the step under way, with its state saved; the second one ends it at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def request(signum: int, frame: object) -> None:
         recorder.stop_requested = True
+        signal.signal(signum, signal.default_int_handler)
 
     earlier = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -6,6 +6,7 @@ then checked against devices, tissue and domain.
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections import Counter
@@ -86,7 +87,8 @@ def read_text(path: Path) -> str:
         If there is no such file or it cannot be read as text.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        # Some editors begin a file with a byte order mark, which TOML does not know.
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise CaseError(["there is no such file"], str(path)) from error
     except OSError as error:
@@ -227,10 +229,10 @@ def _read_domain(parts: Parts, directory: Path) -> None:
         # The domain follows from all applicators, and not all could be read.
         return
     if domain.mesh is not None:
-        mesh = (directory / domain.mesh).resolve()
-        if not mesh.is_file():
+        mesh = os.path.abspath(directory / domain.mesh)
+        if not os.path.isfile(mesh):
             parts.problems.append(f"domain.mesh: there is no file {mesh}")
-        domain = domain.model_copy(update={"mesh": str(mesh)})
+        domain = domain.model_copy(update={"mesh": mesh})
     low, high = extent.bounding_box([(device.applicator, section.tip, section.direction) for section, device in known])
     parts.domain = extent.complete(domain, low, high)
     if domain.mesh is not None:

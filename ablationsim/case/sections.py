@@ -47,6 +47,10 @@ Point = tuple[Length, Length, Length]
 """Position (x, y, z) in world coordinates [m]."""
 
 
+Extent = Annotated[Length, Positive, _within(0.0, 1.0, "length", "limit of the program for a block of tissue")]
+"""Size of the modelled block [m]."""
+
+
 class Section(BaseModel):
     """What all tables have in common: unknown keys are refused and nothing changes after reading."""
 
@@ -162,9 +166,9 @@ class DomainSection(Section):
 
     shape: Literal["cylinder", "box"] = "cylinder"
     centre: Point | None = None
-    radius: Annotated[Length, Positive] | None = None
-    height: Annotated[Length, Positive] | None = None
-    size: tuple[Annotated[Length, Positive], Annotated[Length, Positive], Annotated[Length, Positive]] | None = None
+    radius: Extent | None = None
+    height: Extent | None = None
+    size: tuple[Extent, Extent, Extent] | None = None
     dimension: Literal["auto", "axisymmetric", "3d"] = "auto"
     boundary: Literal["far_field", "grounded", "insulated"] = "far_field"
     mesh: str | None = None

@@ -282,8 +282,9 @@ class Device(_Spec):
             data = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise DeviceError(f"the device profile {path} cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise DeviceError(f"the device profile {path} is not valid TOML: {error}") from error
+        except ValueError as error:
+            # Not TOML, not UTF-8, or a path that no file can have.
+            raise DeviceError(f"the device profile {str(path)!r} is not valid TOML: {error}") from error
         return cls._from_dict(path.stem, data)
 
     @classmethod

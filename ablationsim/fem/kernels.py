@@ -7,7 +7,7 @@ the time of a sparse product.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
@@ -18,10 +18,26 @@ def index_array(values: ArrayLike) -> NDArray[np.uint32]:
     return np.ascontiguousarray(values, dtype=np.uint32)
 
 
+THREADED_FROM = 20_000
+"""Rows from which a sparse product is worth sharing among threads."""
+
+
 @njit(cache=True)
 def csr_product(indptr, indices, data, x, y):
     """``y = A x``."""
-    for i in range(len(y)):
+    if len(y) >= THREADED_FROM:
+        _threaded_product(indptr, indices, data, x, y)
+    else:
+        for i in range(len(y)):
+            total = 0.0
+            for j in range(indptr[i], indptr[i + 1]):
+                total += data[j] * x[indices[j]]
+            y[i] = total
+
+
+@njit(cache=True, parallel=True)
+def _threaded_product(indptr, indices, data, x, y):
+    for i in prange(len(y)):
         total = 0.0
         for j in range(indptr[i], indptr[i + 1]):
             total += data[j] * x[indices[j]]
@@ -30,26 +46,25 @@ def csr_product(indptr, indices, data, x, y):
 
 @njit(cache=True)
 def shifted_jacobi_cg(indptr, indices, data, scale, shift, diagonal, b, x, rtol, max_iterations):
-    """Solve ``(scale A + diag(shift)) x = b`` by Jacobi-preconditioned conjugate gradients, improving ``x`` in place.
+    """Solve ``(scale A + diag(shift)) x = b`` by Jacobi-preconditioned conjugate gradients in the precision of ``b``.
 
-    Returns the number of iterations, or -1 if the relative residual did not fall below ``rtol``.
+    Writes into ``x``, from zero. Returns the number of iterations, or -1 if the relative residual did not fall below ``rtol``.
     """
     n = len(b)
-    r = np.empty(n)
-    p = np.empty(n)
-    q = np.empty(n)
-    inverse = 1.0 / (scale * data[diagonal] + shift)
-    csr_product(indptr, indices, data, x, q)
-    b_norm = 0.0
+    r = np.empty_like(b)
+    p = np.empty_like(b)
+    q = np.empty_like(b)
+    inverse = np.empty_like(b)
     rz = 0.0
     r_norm = 0.0
     for i in range(n):
-        r[i] = b[i] - scale * q[i] - shift[i] * x[i]
+        inverse[i] = 1.0 / (scale * data[diagonal[i]] + shift[i])
+        x[i] = 0.0
+        r[i] = b[i]
         p[i] = inverse[i] * r[i]
-        b_norm += b[i] * b[i]
         r_norm += r[i] * r[i]
         rz += r[i] * p[i]
-    limit = rtol * rtol * b_norm
+    limit = rtol * rtol * r_norm
     for iteration in range(max_iterations):
         if r_norm <= limit:
             return iteration
@@ -70,6 +85,55 @@ def shifted_jacobi_cg(indptr, indices, data, scale, shift, diagonal, b, x, rtol,
         rz = rz_new
         for i in range(n):
             p[i] = inverse[i] * r[i] + beta * p[i]
+    return -1
+
+
+@njit(cache=True)
+def solve_enthalpy(
+    indptr, indices, conduction, diagonal, mass, losses, known, weight, start, step, enthalpy, middle, half_band, theta,
+    reference, tolerance, max_iterations,
+):  # fmt: skip
+    """Newton's method for ``mass * enthalpy(reference + theta) = known - weight * (conduction + diag(losses)) theta``, in place.
+
+    ``enthalpy`` is a uniform table from ``start`` with spacing ``step``; its steep band is centred at ``middle``. The residual
+    is computed in double precision, each correction in single precision and to one per cent only. ``tolerance`` [K2 m3]
+    limits the integral of the square of the last correction. Returns the number of iterations, -1 if they did not suffice,
+    and -2 if a linear solve failed or the temperature became undefined.
+    """
+    n = len(theta)
+    residual = np.empty(n)
+    rounded = conduction.astype(np.float32)
+    right = np.empty(n, np.float32)
+    shift = np.empty(n, np.float32)
+    change = np.empty(n, np.float32)
+    last = len(enthalpy) - 2
+    for iteration in range(max_iterations):
+        csr_product(indptr, indices, conduction, theta, residual)
+        for i in range(n):
+            position = (reference + theta[i] - start) / step
+            k = min(max(int(position), 0), last)
+            difference = enthalpy[k + 1] - enthalpy[k]
+            energy = mass[i] * (enthalpy[k] + (position - k) * difference)
+            right[i] = known[i] - energy - weight * (residual[i] + losses[i] * theta[i])
+            shift[i] = mass[i] * difference / step + weight * losses[i]
+        if shifted_jacobi_cg(indptr, indices, rounded, weight, shift, diagonal, right, change, 1e-2, 2000) < 0:
+            return -2
+        # Full steps that have not converged by now go round in a circle between kinks of the enthalpy.
+        damping = 1.0 if iteration < 10 else 0.5
+        size = 0.0
+        for i in range(n):
+            correction = np.float64(change[i])
+            # A node that jumps across the steep band would jump back and forth for ever: stop it inside the band.
+            before = reference + theta[i] - middle
+            after = before + correction
+            if before * after < 0.0 and abs(before) > half_band and abs(after) > half_band:
+                correction = -before
+            theta[i] += damping * correction
+            size += mass[i] * correction * correction
+        if not np.isfinite(size):
+            return -2
+        if size <= tolerance:
+            return iteration + 1
     return -1
 
 
@@ -105,18 +169,19 @@ def element_look_up(x, start, step, table, factor, cells, averaging, out):
 def joule_heat(u, v, conductivity, cells, stiffness, averaging, nodal_heat):
     """Nodal load of the heat ``sigma grad u . grad v``; returns its integral over the mesh.
 
-    With ``u = v`` the potential [V], the load is in watts and its sum is the power dissipated in the mesh.
+    With ``u = v`` the potential [V], the load is in watts and its sum is the power dissipated in the mesh. ``stiffness`` holds
+    the element matrices; since their rows sum to zero, differences along the edges say it all.
     """
     corners = cells.shape[1]
     nodal_heat[:] = 0.0
     power = 0.0
     for e in range(cells.shape[0]):
         heat = 0.0
-        for a in range(corners):
-            row = 0.0
-            for b in range(corners):
-                row += stiffness[e, a, b] * v[cells[e, b]]
-            heat += u[cells[e, a]] * row
+        for a in range(corners - 1):
+            i = cells[e, a]
+            for b in range(a + 1, corners):
+                j = cells[e, b]
+                heat -= stiffness[e, a, b] * (u[i] - u[j]) * (v[i] - v[j])
         heat *= conductivity[e]
         power += heat
         for a in range(corners):

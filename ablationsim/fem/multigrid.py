@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pyamg
-from numba import njit
+from numba import njit, prange
 from numpy.typing import NDArray
 from scipy import sparse
 
 from ablationsim.errors import SolverError
-from ablationsim.fem.kernels import Array, csr_product, index_array
+from ablationsim.fem.kernels import THREADED_FROM, Array, csr_product, index_array
 
 _SMOOTHED_BAND = 0.25  # the smoother acts on the upper three quarters of the spectrum
 _COARSEST = 100  # unknowns that are solved by a dense inverse
@@ -84,7 +84,19 @@ def _spectral_radius(matrix: sparse.csr_matrix) -> float:
 @njit(cache=True)
 def _subtract_product(pointer, index, value, x, b, r):
     """``r = b - A x``; the row pointers count from the start of ``index``."""
-    for i in range(len(r)):
+    if len(r) >= THREADED_FROM:
+        _subtract_threaded_product(pointer, index, value, x, b, r)
+    else:
+        for i in range(len(r)):
+            total = b[i]
+            for j in range(pointer[i], pointer[i + 1]):
+                total -= value[j] * x[index[j]]
+            r[i] = total
+
+
+@njit(cache=True, parallel=True)
+def _subtract_threaded_product(pointer, index, value, x, b, r):
+    for i in prange(len(r)):
         total = b[i]
         for j in range(pointer[i], pointer[i + 1]):
             total -= value[j] * x[index[j]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ class P1Space:
         Weights that turn nodal values into the exact weighted mean of their linear interpolant on each element.
     lumped_mass : (n,) array
         Row sums of the mass matrix [m3]; positive on the axis too, where vertex quadrature would give zero.
+    cells : (m, d+1) uint32 array
+        Nodes of each element, as the kernels want them.
     """
 
     def __init__(self, mesh: Mesh) -> None:
@@ -63,6 +66,7 @@ class P1Space:
         self.volume: Array = self.element_load.sum(axis=1)
         self.averaging: Array = self.element_load / self.volume[:, None]
         self.lumped_mass: Array = self.sum_to_nodes(self.element_load)
+        self.cells = index_array(mesh.cells)
 
     def _weight(self, w: Any) -> Any:
         return 2.0 * np.pi * w.x[0] if self.mesh.axisymmetric else 1.0
@@ -129,34 +133,46 @@ class P1Space:
 class Scatter:
     """Stiffness matrices of a space for element coefficients, on one fixed CSR pattern.
 
+    The matrices are symmetric and their rows sum to zero, so that only one value an edge of the mesh is summed up from the
+    elements round it; it goes to two places, and the diagonal follows.
+
     Attributes
     ----------
     indptr, indices : uint32 arrays
         CSR pattern; it holds every pair of neighbouring nodes, also where an entry happens to vanish.
+    rows, columns : (nnz,) int32 arrays
+        Row and column of each value.
     diagonal : (n,) array
         Position of each diagonal entry in the values.
     """
 
     def __init__(self, space: P1Space) -> None:
         cells = space.mesh.cells.astype(np.int64)
-        m, corners = cells.shape
-        n = space.n_nodes
-        keys = (cells[:, :, None] * n + cells[:, None, :]).reshape(m, -1)
-        pattern, entry = np.unique(keys.ravel(), return_inverse=True)
-        rows, columns = np.divmod(pattern, n)
-        element = np.repeat(np.arange(m, dtype=np.int32), corners * corners)
-        self.map = sparse.csr_matrix(
-            (space.element_stiffness.ravel(), (entry.ravel().astype(np.int32), element)), shape=(len(pattern), m)
-        )
-        self.rows = rows.astype(np.int32)
-        self.columns = columns.astype(np.int32)
-        self.indptr = index_array(np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n))]))
-        self.indices = index_array(columns)
-        self.diagonal = np.flatnonzero(rows == columns)
+        n, (m, corners) = space.n_nodes, cells.shape
+        pairs = list(combinations(range(corners), 2))
+        keys = np.stack([np.minimum(cells[:, a], cells[:, b]) * n + np.maximum(cells[:, a], cells[:, b]) for a, b in pairs])
+        edges, edge = np.unique(keys.ravel(), return_inverse=True)
+        entries = np.stack([space.element_stiffness[:, a, b] for a, b in pairs])
+        element = np.tile(np.arange(m, dtype=np.int32), len(pairs))
+        self._map = sparse.csr_matrix((entries.ravel(), (edge.ravel().astype(np.int32), element)), shape=(len(edges), m))
+        low, high = np.divmod(edges, n)
+        nodes, number = np.arange(n), np.arange(1, len(edges) + 1)
+        rows, columns = np.concatenate([low, high, nodes]), np.concatenate([high, low, nodes])
+        # The values of this matrix say which edge each entry takes its value from; zero marks the diagonal.
+        pattern = sparse.csr_matrix((np.concatenate([number, number, np.zeros(n, int)]), (rows, columns)), shape=(n, n))
+        pattern.sort_indices()
+        self._source = pattern.data
+        self.columns = pattern.indices.astype(np.int32)
+        self.rows = np.repeat(np.arange(n, dtype=np.int32), np.diff(pattern.indptr))
+        self.indptr = index_array(pattern.indptr)
+        self.indices = index_array(pattern.indices)
+        self.diagonal = np.flatnonzero(self.rows == self.columns)
 
     def values(self, coefficient: Array) -> Array:
         """Values ``(nnz,)`` of the stiffness matrix for an element coefficient ``(m,)``."""
-        return self.map @ coefficient
+        values = np.concatenate([[0.0], self._map @ coefficient])[self._source]
+        values[self.diagonal] = -np.add.reduceat(values, self.indptr[:-1].astype(np.intp))
+        return values
 
     def as_csr(self, values: Array) -> sparse.csr_matrix:
         """The values as a SciPy matrix."""

@@ -83,7 +83,7 @@ class Sizing:
         if not 0 < reach < float("inf"):
             raise MeshError(f"The expected reach of the zone must be positive, got {reach:g} m.")
         if geometry.axisymmetric:
-            near, edge, shaft, zone, growth = 0.15e-3, 0.07e-3, 0.3e-3, 0.7e-3, 0.12
+            near, edge, shaft, zone, growth = 0.22e-3, 0.1e-3, 0.45e-3, 1.0e-3, 0.17
         else:
             near, edge, shaft, zone, growth = 0.15e-3, 0.08e-3, 0.6e-3, 1.25e-3, 0.14
         return cls(

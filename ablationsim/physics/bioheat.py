@@ -13,9 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablationsim.errors import SolverError
-from ablationsim.fem.kernels import Array, csr_product, element_look_up, look_up, shifted_jacobi_cg
+from ablationsim.fem.kernels import (
+    Array,
+    csr_product,
+    element_look_up,
+    look_up,
+    shifted_jacobi_cg,
+    solve_enthalpy,
+)
 from ablationsim.fem.space import P1Space
 from ablationsim.tissue import Tissue
+
+
+_NEWTON_LIMIT = 60
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,7 @@ class Bioheat:
             tables.step,
             tables.thermal_conductivity,
             self._unit,
-            self.space.mesh.cells,
+            self.space.cells,
             self.space.averaging,
             conductivity,
         )
@@ -174,44 +184,37 @@ class Bioheat:
         temperature : (n,) array
             First guess [K].
         tolerance : float
-            Largest change of a nodal temperature at which the iteration counts as converged [K].
+            Integral of the square of Newton's last correction at which the iteration counts as converged [K2 m3].
 
         Raises
         ------
         SolverError
             If Newton's method does not converge; the caller shortens the step.
         """
-        mass, matrix = self.space.lumped_mass, self.space.matrix
-        losses = operator.perfusion + self.wall
-        temperature = temperature.copy()
-        for iteration in range(60):
-            energy, capacity = self.enthalpy(temperature)
-            residual = known + weight * self.flux(operator, temperature, heat) - mass * energy
-            change = np.zeros_like(temperature)
-            iterations = shifted_jacobi_cg(
-                matrix.indptr,
-                matrix.indices,
-                operator.conduction,
-                weight,
-                mass * capacity + weight * losses,
-                matrix.diagonal,
-                residual,
-                change,
-                1e-3,
-                2000,
-            )
-            if iterations < 0:
-                raise SolverError("The heat equation's linear solver did not converge.")
-            self.newton_steps += 1
-            # A node that jumps across the boiling band would jump back and forth for ever: stop it inside the band.
-            before, after = temperature - self._boiling, temperature + change - self._boiling
-            jumps = (before * after < 0.0) & (np.abs(before) > self._half_band) & (np.abs(after) > self._half_band)
-            change[jumps] = -before[jumps]
-            # Full steps that have not converged by now go round in a circle between kinks of the enthalpy.
-            temperature += change if iteration < 10 else 0.5 * change
-            largest = float(np.max(np.abs(change)))
-            if not np.isfinite(largest):
-                raise SolverError("The temperature became undefined (NaN).")
-            if largest <= tolerance:
-                return temperature
-        raise SolverError("Newton's method for the heat equation did not converge in 60 steps.")
+        matrix = self.space.matrix
+        theta = temperature - self.reference
+        iterations = solve_enthalpy(
+            matrix.indptr,
+            matrix.indices,
+            operator.conduction,
+            matrix.diagonal,
+            self.space.lumped_mass,
+            operator.perfusion + self.wall,
+            known + weight * (heat + self._source(operator)),
+            weight,
+            self.tables.temperature0,
+            self.tables.step,
+            self.tables.enthalpy,
+            self._boiling,
+            self._half_band,
+            theta,
+            self.reference,
+            tolerance,
+            _NEWTON_LIMIT,
+        )
+        if iterations == -1:
+            raise SolverError(f"Newton's method for the heat equation did not converge in {_NEWTON_LIMIT} iterations.")
+        if iterations < 0:
+            raise SolverError("The heat equation could not be solved: the temperature became undefined.")
+        self.newton_steps += iterations
+        return self.reference + theta

@@ -84,7 +84,7 @@ def _response(conductance: Array, channels: list[Channel], driven: list[bool]) -
                 groups = [group for group in (member.positive, member.negative) if group]
                 for group in groups:
                     row = _tie(lhs, row, group)
-                    lhs[row] = conductance[list(group)].sum(axis=0)
+                    lhs[row] = _balance(conductance, group)
                     row += 1
                 continue
             row = _tie(lhs, row, member.positive)
@@ -93,10 +93,23 @@ def _response(conductance: Array, channels: list[Channel], driven: list[bool]) -
             if member.negative:
                 lhs[row, member.negative[0]] = -1.0
                 row = _tie(lhs, row + 1, member.negative)
-                lhs[row] = conductance[list(member.positive + member.negative)].sum(axis=0)
+                lhs[row] = _balance(conductance, member.positive + member.negative)
             row += 1
         columns.append(np.linalg.solve(lhs, rhs))
     return np.column_stack(columns)
+
+
+def _balance(conductance: Array, group: tuple[int, ...]) -> Array:
+    """Row that makes the net current of a group of terminals vanish.
+
+    Where nothing but the group conducts (no ground: an insulated body), the net current vanishes at any common voltage; the
+    row then holds the first terminal of the group at zero volt.
+    """
+    row = np.asarray(conductance[list(group)].sum(axis=0))
+    if np.max(np.abs(row)) <= 1e-9 * np.max(np.abs(conductance)):
+        row = np.zeros(len(conductance))
+        row[group[0]] = 1.0
+    return row
 
 
 def _tie(lhs: Array, row: int, group: tuple[int, ...]) -> int:

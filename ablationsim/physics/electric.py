@@ -95,7 +95,7 @@ class Electric:
         rows, columns = number[scatter.rows], number[scatter.columns]
         inner = np.flatnonzero((rows >= 0) & (columns >= 0))
         lifted = np.flatnonzero((rows >= 0) & (columns < 0))
-        self._map, self._lifting = scatter.map[inner], scatter.map[lifted]
+        self._inner, self._lifted = inner, lifted
         self._lifted_rows, self._lifted_nodes = rows[lifted], scatter.columns[lifted]
         counts = np.bincount(rows[inner], minlength=len(self._free))
         indptr = index_array(np.concatenate([[0], np.cumsum(counts)]))
@@ -122,11 +122,11 @@ class Electric:
         sigma_outer : (len(outer_nodes),) array
             Conductivity at the nodes of the outer boundary [S/m].
         """
-        values = self._map @ sigma
+        matrix = self.space.matrix.values(sigma)
+        values, lifting = matrix[self._inner], matrix[self._lifted]
         far = np.zeros(self.space.n_nodes)
         far[self.outer_nodes] = self._outer_load[self.outer_nodes] * sigma_outer
         values[self._diagonal] += far[self._free]
-        lifting = self._lifting @ sigma
         if self._solver.worn:
             self._build(values)
         self._extrapolate(time)
@@ -164,7 +164,7 @@ class Electric:
             for i in range(j + 1):
                 u, v = self._potential[i], self._potential[j]
                 inner[i, j] = inner[j, i] = joule_heat(
-                    u, v, sigma, space.mesh.cells, space.element_stiffness, space.averaging, unit_heat[pair]
+                    u, v, sigma, space.cells, space.element_stiffness, space.averaging, unit_heat[pair]
                 )
                 total[i, j] = total[j, i] = inner[i, j] + float(np.dot(far * u, v))
                 pair += 1

@@ -69,7 +69,7 @@ def load(folder: Path) -> tuple[dict[str, Any], Arrays, list[str]]:
                 meta, arrays = _read(path)
                 sound.append((float(meta["time_s"]), meta, arrays))
             except (OSError, ValueError, KeyError, BadZipFile) as error:
-                warnings.append(f"checkpoint {path} is damaged ({error}) and is passed over")
+                warnings.append(f"the checkpoint {path} is damaged ({error})")
     if not sound:
         found = "; ".join(warnings) if warnings else f"{folder} holds no checkpoint"
         raise CheckpointError(
@@ -77,6 +77,23 @@ def load(folder: Path) -> tuple[dict[str, Any], Arrays, list[str]]:
         )
     _, meta, arrays = max(sound, key=lambda item: item[0])
     return meta, arrays, warnings
+
+
+def present(folder: Path) -> bool:
+    """Whether a checkpoint has been written into ``folder``, sound or not."""
+    return any(path.exists() for path in _places(folder))
+
+
+def clear(folder: Path) -> None:
+    """Remove the checkpoints in ``folder``.
+
+    Raises
+    ------
+    OSError
+        If one cannot be removed.
+    """
+    for path in _places(folder):
+        path.unlink(missing_ok=True)
 
 
 def _places(folder: Path) -> tuple[Path, Path]:

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from ablationsim.errors import OutputError
 from ablationsim.mesh.mesh import Mesh
+from ablationsim.results.files import replacing
 from ablationsim.zone.extract import Surface
 
 Floats = NDArray[np.float64]
@@ -42,10 +42,8 @@ def write_fields(path: Path, mesh: Mesh, fields: Mapping[str, Floats]) -> None:
         points = np.column_stack([points[:, 0], np.zeros(len(points)), points[:, 1]])
     kind = "triangle" if mesh.dimension == 2 else "tetra"
     grid = meshio.Mesh(points, [(kind, mesh.cells)], point_data={name: np.asarray(f) for name, f in fields.items()})
-    try:
-        meshio.write(path, grid, file_format="vtu")
-    except OSError as error:
-        raise _unwritable(path, error) from error
+    with replacing(path) as beside:
+        meshio.write(beside, grid, file_format="vtu")
 
 
 def write_series(path: Path, frames: Sequence[tuple[float, str]]) -> None:
@@ -68,10 +66,8 @@ def write_series(path: Path, frames: Sequence[tuple[float, str]]) -> None:
     for time, name in frames:
         ElementTree.SubElement(collection, "DataSet", timestep=repr(float(time)), group="", part="0", file=name)
     ElementTree.indent(root)
-    try:
-        ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
-    except OSError as error:
-        raise _unwritable(path, error) from error
+    with replacing(path) as beside:
+        ElementTree.ElementTree(root).write(beside, encoding="utf-8", xml_declaration=True)
 
 
 def write_surface(path: Path, surface: Surface, sectors: int = 96) -> None:
@@ -101,14 +97,6 @@ def write_surface(path: Path, surface: Surface, sectors: int = 96) -> None:
     a, b, c = (points[closed.facets[:, k]] for k in range(3))
     whole = (a != b).any(axis=1) & (b != c).any(axis=1) & (c != a).any(axis=1)
     grid = meshio.Mesh(points, [("triangle", closed.facets[whole])])
-    try:
-        meshio.write(path, grid, file_format="stl", binary=True)
-    except OSError as error:
-        raise _unwritable(path, error) from error
+    with replacing(path) as beside:
+        meshio.write(beside, grid, file_format="stl", binary=True)
 
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"{path} cannot be written: {error.strerror or error}. Check the permissions of the folder and the space on "
-        "its disk, or choose another output folder."
-    )

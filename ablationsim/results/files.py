@@ -3,9 +3,36 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ablationsim.errors import OutputError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a place beside ``path`` to write to, and move what was written there when the block ends well.
+
+    A kill at any moment, or a full disk, leaves either the old content or the new one.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    beside = path.with_name(path.name + ".part")
+    try:
+        try:
+            yield beside
+            with beside.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        finally:
+            # After a failure; a file that was moved is no longer there.
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -16,16 +43,8 @@ def write_whole(path: Path, content: bytes | str) -> None:
     OutputError
         If the file cannot be written.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    beside = path.with_name(path.name + ".part")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        raise unwritable(path, error) from error
+    with replacing(path) as beside:
+        beside.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 def make_folder(path: Path) -> None:

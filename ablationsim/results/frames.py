@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +73,7 @@ def read_frames(folder: Path) -> tuple[Frames, dict[str, Floats]]:
         with np.load(folder / ARCHIVE, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         frames = Frames.from_arrays(arrays)
-    except (OSError, ValueError, KeyError) as error:
+    # What NumPy and its archive raise on damaged files.
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise OutputError(f"{folder / ARCHIVE} is damaged ({error}). Run the case again with --overwrite.") from error
     return frames, {name: values for name, values in arrays.items() if not name.startswith("frame_")}

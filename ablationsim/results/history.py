@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ablationsim.case import Case
 from ablationsim.errors import OutputError
 
 COLUMNS = (
@@ -27,6 +28,17 @@ COLUMNS = (
     "energy_lost_j",
 )
 """Columns of every history; probes and, with several applicators, the readings of each follow."""
+
+READINGS = ("power_w", "voltage_v", "current_a", "impedance_ohm", "tip_temperature_c")
+"""What the history of several applicators has of each, followed by its name: ``power_w_left``."""
+
+
+def columns_of(case: Case) -> list[str]:
+    """Columns of the history of a case."""
+    probes = [f"probe_{probe.name}_c" for probe in case.probes]
+    names = [applicator.name for applicator in case.applicators]
+    each = [f"{reading}_{name}" for name in names for reading in READINGS] if len(names) > 1 else []
+    return [*COLUMNS, *probes, *each]
 
 
 class History:
@@ -94,5 +106,5 @@ class History:
                 rows = list(csv.reader(file))
             table = np.array([[float(cell) if cell else math.nan for cell in row] for row in rows[1:]])
             return cls.from_table(rows[0], table.reshape(len(rows) - 1, len(rows[0])))
-        except (OSError, ValueError, IndexError) as error:
+        except (OSError, ValueError, IndexError, csv.Error) as error:
             raise OutputError(f"{path} is no history of a run: {error}. Run the case again.") from error

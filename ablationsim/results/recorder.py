@@ -14,7 +14,8 @@ from ablationsim.march import March
 from ablationsim.results import checkpoint
 from ablationsim.results.files import write_whole
 from ablationsim.results.frames import Frames
-from ablationsim.results.history import COLUMNS, History
+from ablationsim.results.history import History, columns_of
+from ablationsim.results.log import Log
 from ablationsim.units import ZERO_CELSIUS
 from ablationsim.zone import zone_volume
 
@@ -38,18 +39,30 @@ class Recorder:
         Run folder for checkpoints and the history; None keeps everything in memory.
     progress : callable or None
         Told about every step.
+    log : Log
+        Told what the generators do, and about checkpoints.
     """
 
-    def __init__(self, case: Case, march: March, folder: Path | None, progress: Progress | None) -> None:
-        self.case, self.march, self.folder, self.progress = case, march, folder, progress
+    def __init__(self, case: Case, march: March, folder: Path | None, progress: Progress | None, log: Log) -> None:
+        self.case, self.march, self.folder, self.progress, self.log = case, march, folder, progress, log
         self.names = [applicator.name for applicator in case.applicators]
-        several = [f"{what}_{name}" for name in self.names for what in _READINGS] if len(self.names) > 1 else []
-        self.history = History([*COLUMNS, *(f"probe_{probe.name}_c" for probe in case.probes), *several])
+        self.history = History(columns_of(case))
         self.frames = Frames()
         self.stop_requested = False
         self._saved_at = 0.0
+        self._logged_events = 0
         if march.state.time == 0.0:
             self._record()
+
+    @property
+    def events(self) -> list[tuple[float, str]]:
+        """Time [s] and what the generators did so far, in the order of time; with the applicator if there are several."""
+        found = [
+            (time, f"{name}: {text}" if len(self.names) > 1 else text)
+            for name, controller in zip(self.names, self.march.controllers, strict=True)
+            for time, text in controller.events
+        ]
+        return sorted(found, key=lambda event: event[0])
 
     def next_stop(self, time: float) -> float:
         """The next time after ``time`` at which a frame is due [s]."""
@@ -67,18 +80,27 @@ class Recorder:
         time = march.state.time
         if self.progress is not None:
             self.progress(time, self._describe())
+        for event_time, text in self.events[self._logged_events :]:
+            self.log.write(f"t = {event_time:.3f} s: {text}")
+        self._logged_events = len(self.events)
         if self.stop_requested:
-            where = "nothing was kept, because the run has no folder"
+            self.save()
+            where = "Nothing is kept, because the run has no folder."
             if self.folder is not None:
-                self.save()
-                where = f"the state is kept in {self.folder}. Continue with 'ablationsim run CASE --resume'"
-            raise Interrupted(f"The run was stopped at {time:.1f} s of simulated time; {where}.")
-        if self.folder is not None and time - self._saved_at >= self.case.time.checkpoint_interval:
+                where = f"Its state is kept in {self.folder}."
+            raise Interrupted(f"The run was stopped at {time:.1f} s of simulated time. {where}")
+        if time - self._saved_at >= self.case.time.checkpoint_interval:
             self.save()
         return False
 
     def _record(self) -> None:
         march, state = self.march, self.march.state
+        on_grid = _same(state.time, FRAME_INTERVAL * round(state.time / FRAME_INTERVAL))
+        if on_grid or march.finished or _same(state.time, march.power_off):
+            self.frames.append(state.time, state.temperature)
+        if len(self.history) and self.history.last("time_s") == state.time:
+            # A generator changed its phase between two steps.
+            return
         space, first = march.problem.bioheat.space, march.readings[0]
         self.history.append(
             [
@@ -101,9 +123,6 @@ class Recorder:
                 ),
             ]
         )
-        on_grid = abs(state.time / FRAME_INTERVAL - round(state.time / FRAME_INTERVAL)) * FRAME_INTERVAL < 1e-6
-        if on_grid or state.time == march.power_off or march.finished:
-            self.frames.append(state.time, state.temperature)
 
     def _describe(self) -> str:
         power, hottest, volume = (self.history.last(c) for c in ("power_w", "max_temperature_c", "zone_volume_ml"))
@@ -127,6 +146,7 @@ class Recorder:
         arrays |= {"history": self.history.table, **self.frames.to_arrays()}
         checkpoint.save(self.folder / "checkpoint", meta, arrays)
         write_whole(self.folder / "history.csv", self.history.to_csv())
+        self.log.write(f"t = {state.time:.3f} s: checkpoint")
         self._saved_at = state.time
 
     def restore(self) -> list[str]:
@@ -147,10 +167,14 @@ class Recorder:
             self.march.restore(meta, arrays)
         except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(
-                f"The checkpoint in {self.folder} does not belong to this case ({error}). Start again without --resume."
+                f"The checkpoint in {self.folder} does not belong to this case ({error}). Start again without --resume and "
+                "with --overwrite."
             ) from error
         self._saved_at = self.march.state.time
-        return warnings
+        self._logged_events = len(self.events)
+        self.log.write(f"resumed at t = {self._saved_at:.3f} s")
+        return [f"{warning}; the run went on from the one before it, at {self._saved_at:.1f} s" for warning in warnings]
 
 
-_READINGS = ("power_w", "voltage_v", "current_a", "impedance_ohm", "tip_temperature_c")
+def _same(time: float, other: float | None) -> bool:
+    return other is not None and abs(time - other) < 1e-6

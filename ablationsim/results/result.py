@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ablationsim.case import Case
-from ablationsim.errors import AblationSimError, GeometryError, OutputError
+from ablationsim.errors import CaseError, GeometryError, MeshError, OutputError
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.results.frames import Frames, read_frames
-from ablationsim.results.history import History
+from ablationsim.results.history import History, columns_of
 from ablationsim.units import ZERO_CELSIUS
-
-if TYPE_CHECKING:
-    from ablationsim.zone import ZoneMetrics
+from ablationsim.zone import ZoneMetrics
+from ablationsim.zone.document import SCHEMA, VERSION
 
 Floats = NDArray[np.float64]
 
@@ -44,10 +43,7 @@ class Result:
     document : dict
         The content of ``zone.json``.
     record : dict
-        How the run was made: versions, hashes, mesh and step counts, wall time.
-    events : list of (float, str)
-        Time [s] and what the generators did.
-    warnings : list of str
+        How the run was made: versions, hashes, mesh and step counts, wall time, and what events and warnings give.
     folder : Path or None
         The run folder.
     """
@@ -59,15 +55,21 @@ class Result:
     fields: Mapping[str, Floats]
     document: dict[str, Any]
     record: dict[str, Any]
-    events: list[tuple[float, str]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
     folder: Path | None = None
+
+    @property
+    def events(self) -> list[tuple[float, str]]:
+        """Time [s] and what the generators did."""
+        return [(float(time), str(text)) for time, text in self.record["events"]]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader of the numbers must know, and what went wrong on the way."""
+        return [str(text) for text in self.record["warnings"]]
 
     @cached_property
     def zone(self) -> ZoneMetrics:
         """Size and shape of the ablation zone in undeformed coordinates, e.g. ``zone.volume_ml``."""
-        from ablationsim.zone import ZoneMetrics
-
         return ZoneMetrics(**{key: self.document[key] for key in ZoneMetrics.__dataclass_fields__})
 
     def temperature(self, points: ArrayLike, t: float) -> Floats:
@@ -123,27 +125,36 @@ class Result:
         if not (folder / "zone.json").exists():
             raise OutputError(
                 f"{folder} holds no finished run (zone.json is missing). If the run was interrupted, finish it with "
-                "'ablationsim run CASE --resume'."
+                "'ablationsim run CASE --output FOLDER --resume'."
             )
+        frames, fields = read_frames(folder)
+        history = History.read(folder / "history.csv")
         try:
             document = json.loads((folder / "zone.json").read_text(encoding="utf-8"))
             resolved = json.loads((folder / "resolved.json").read_text(encoding="utf-8"))
-            record, case = resolved["run"], Case.from_resolved(resolved)
-            mesh = read_mesh(folder / "mesh.vtu", axisymmetric=record["axisymmetric"])
-            frames, fields = read_frames(folder)
-        except AblationSimError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise OutputError(f"{folder} holds a damaged run ({error}). Run the case again with --overwrite.") from error
-        return cls(
-            case=case,
-            mesh=mesh,
-            history=History.read(folder / "history.csv"),
-            frames=frames,
-            fields=fields,
-            document=document,
-            record=record,
-            events=[(float(time), str(text)) for time, text in record["events"]],
-            warnings=[str(text) for text in record["warnings"]],
-            folder=folder,
-        )
+            if (document["schema"], document["version"]) != (SCHEMA, VERSION):
+                raise ValueError(f"zone.json is of {document['schema']} {document['version']}, not {SCHEMA} {VERSION}")
+            mesh = read_mesh(folder / "mesh.vtu", axisymmetric=resolved["run"]["axisymmetric"])
+            result = cls(Case.from_resolved(resolved), mesh, history, frames, fields, document, resolved["run"], folder)
+            _check(result)
+        except (CaseError, MeshError, OSError, ValueError, TypeError) as error:
+            raise _damaged(folder, str(error)) from error
+        except KeyError as error:
+            raise _damaged(folder, f"{error} is missing in zone.json or resolved.json") from error
+        return result
+
+
+def _check(result: Result) -> None:
+    """Raise KeyError or ValueError when the parts of a result that was read do not make a whole."""
+    for name in ZoneMetrics.__dataclass_fields__:
+        result.document[name]
+    for name in ("events", "warnings", "nodes", "elements", "time_steps"):
+        result.record[name]
+    if list(result.history.columns) != columns_of(result.case):
+        raise ValueError("history.csv has other columns than the case")
+    if any(len(values) != len(result.mesh.points) for values in result.fields.values()):
+        raise ValueError("its fields belong to another mesh")
+
+
+def _damaged(folder: Path, what: str) -> OutputError:
+    return OutputError(f"{folder} holds a damaged run: {what}. Run the case again with --overwrite.")

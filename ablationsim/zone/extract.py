@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ablationsim.errors import SolverError
 from ablationsim.mesh.mesh import Mesh
-from ablationsim.zone.marching import Ints, contour, positive_part
+from ablationsim.zone.marching import Ints, contour
 
 Floats = NDArray[np.float64]
 
@@ -191,12 +191,11 @@ def zone_volume(mesh: Mesh, level: Floats, cell_volumes: Floats | None = None) -
     SolverError
         When the level is not finite everywhere.
     """
+    from ablationsim.zone.cutting import volume_above_zero
+
     level = _checked(mesh, level)
-    whole = (level > 0)[mesh.cells].all(axis=1)
-    volume = float((mesh.cell_volumes() if cell_volumes is None else cell_volumes)[whole].sum())
-    for _, corners in positive_part(mesh.points, mesh.cells, level):
-        volume += float(_sizes(corners, mesh.axisymmetric).sum())
-    return volume
+    volumes = mesh.cell_volumes() if cell_volumes is None else cell_volumes
+    return float(volume_above_zero(mesh.points, mesh.cells, level, volumes, mesh.axisymmetric))
 
 
 def zone_surface(mesh: Mesh, level: Floats) -> Surface:
@@ -230,18 +229,6 @@ def zone_surface(mesh: Mesh, level: Floats) -> Surface:
         # Mesh generators leave nodes of the axis at radii of rounding size.
         points[points[:, 0] < 1e-9 * np.ptp(mesh.points[:, 1]), 0] = 0.0
     return Surface(points, zero.facets, mesh.axisymmetric)
-
-
-def _sizes(corners: Floats, axisymmetric: bool) -> Floats:
-    """Return the volume of simplices given by corner coordinates, shape (k,), for any orientation."""
-    edges = corners[:, 1:] - corners[:, :1]
-    if corners.shape[2] == 3:
-        size = np.abs(np.sum(edges[:, 0] * np.cross(edges[:, 1], edges[:, 2]), axis=1)) / 6
-    else:
-        size = np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]) / 2
-    if axisymmetric:
-        size = size * 2 * np.pi * corners[:, :, 0].mean(axis=1)
-    return np.asarray(size)
 
 
 def _checked(mesh: Mesh, level: Floats) -> Floats:

@@ -70,36 +70,6 @@ class Contour:
         return (1 - weight) * nodal[self.start] + weight * nodal[self.end]
 
 
-def positive_part(points: Floats, cells: Ints, level: Floats) -> Iterator[tuple[Ints, Floats]]:
-    """Yield the simplices that fill {level > 0} inside the cells that the zero set cuts.
-
-    Parameters
-    ----------
-    points : (n, d) float64
-        Node coordinates.
-    cells : (m, d + 1) int
-        Triangles or tetrahedra.
-    level : (n,) float64
-        Nodal values of the level.
-
-    Yields
-    ------
-    cell : (k,) int
-        Number of the cell that each simplex lies in.
-    corners : (k, d + 1, d) float64
-        Corner coordinates of the simplices; their orientation is not kept.
-    """
-    size = cells.shape[1]
-    for count, index, ordered in _cut_cells(cells, level):
-        for simplex in INSIDE[size, count]:
-            corners = np.empty((len(ordered), size, points.shape[1]))
-            for k, (i, j) in enumerate(simplex):
-                start, end = ordered[:, i], ordered[:, j]
-                weight = _zero(level[start], level[end]) if i != j else np.zeros(len(ordered))
-                corners[:, k] = points[start] + weight[:, None] * (points[end] - points[start])
-            yield index, corners
-
-
 def contour(cells: Ints, level: Floats) -> Contour:
     """Return the zero set of the linear level as facets that share their points.
 

@@ -120,7 +120,7 @@ def measure(
                 f"{tip_point.tolist()} m and the direction {direction.tolist()}."
             )
         along = (used[:, 1] - tip_point[2]) * direction[2]
-        major = minor = 2 * used[:, 0].max()
+        major = minor = 2 * float(used[:, 0].max())
         roundness = _circularity(*_half_section(outer))
     else:
         along = (used - tip_point) @ direction

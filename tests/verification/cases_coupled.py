@@ -107,7 +107,7 @@ def waisted(axisymmetric: bool) -> Mesh:
     if axisymmetric:
         plane = MeshTri.init_tensor(np.linspace(0.0, 1.0, 13), np.linspace(0.0, 1.0, 37))
     else:
-        plane = MeshTet.init_tensor(*(np.linspace(0.0, 1.0, n) for n in (6, 6, 21)))
+        plane = MeshTet.init_tensor(*(np.linspace(0.0, 1.0, n) for n in (9, 9, 31)))
     z = plane.p[-1]
     girth = width * (1.0 - 0.5 * np.sin(np.pi * z**1.5) ** 2)
     points = np.vstack([plane.p[:-1] * girth, height * z]).T
@@ -168,18 +168,19 @@ def kohlrausch(axisymmetric: bool) -> Profile:
 # -- energy, perfusion ------------------------------------------------------------------------------------------------
 
 
-def ablation(axisymmetric: bool, *, perfusion: float = 0.018, voltage: float = 40.0, on: float = 60.0) -> March:
-    """Real tissue round a cooled sphere in an unbounded medium, power on for some seconds, then off for 120 s."""
+def ablation(axisymmetric: bool, *, on: float = 60.0, tolerance: float = 0.5) -> March:
+    """Human liver round a cooled sphere in an unbounded medium: 55 V for some seconds, then off for 120 s."""
     space = P1Space(shell(axisymmetric, 25e-3, 0.25e-3))
-    tissue = Tissue.load("liver_human").with_overrides({"perfusion": perfusion})
+    tissue = Tissue.load("liver_human")
     return build_march(
         space,
         tissue,
         electric_on(space, "far_field", rtol=1e-6),
         cooled=[CooledSurface(["inner"], 3000.0, 288.15)],
         damage=DamageModel("arrhenius"),
-        controllers=[hold(voltage, on)],
+        controllers=[hold(55.0, on)],
         cooling=120.0,
+        tolerance=tolerance,
         initial=tissue.initial_temperature,
     )
 

@@ -25,11 +25,11 @@ from verification.cases_meshes import (
     Array,
     Convergence,
     Profile,
+    Quadrature,
     box,
     cylinder,
     graded,
     half_disk,
-    Quadrature,
     octant,
     spherical,
 )
@@ -110,7 +110,7 @@ def cooled_cylinder() -> Convergence:
         march = build_march(
             P1Space(mesh),
             material,
-            PrescribedHeat(lambda t, n=len(mesh.points): np.zeros(n)),
+            PrescribedHeat(lambda t, cold=0.0 * mesh.points[:, 0]: cold),
             cooled=[CooledSurface(["side"], wall, 290.0)],
             tolerance=1e-4,
         )
@@ -140,8 +140,8 @@ def point_source(power: float, r: Array, t: float) -> Array:
 def heated_sphere(density: float, radius: float, r: Array, t: float) -> Array:
     """Temperature rise in and round a sphere heated with ``density`` W/m3 from t = 0 on [K].
 
-    Steady: matched spherical Bessel functions. Transient: the heat of every past moment, spread by the kernel of a sphere
-    and weakened by perfusion, integrated over time.
+    Steady: matched spherical Bessel functions. Transient: the heat of every past moment, spread by the kernel of a
+    sphere and weakened by perfusion, integrated over time.
     """
     if np.isinf(t):
         big = radius / LENGTH

@@ -31,6 +31,9 @@ def constant(value: float) -> Law:
     return lambda temperature: np.full_like(temperature, value)
 
 
+_CAPACITY, _CONDUCTIVITY, _SIGMA = constant(3.6e6), constant(0.5), constant(0.2)
+
+
 @dataclass(frozen=True)
 class Material:
     """What the physics asks of a tissue, with any laws: capacity [J/m3/K], conductivities [W/m/K, S/m].
@@ -38,9 +41,9 @@ class Material:
     Fine tables keep the error of their linear interpolation far below what is measured.
     """
 
-    capacity: Law = constant(3.6e6)
-    conductivity: Law = constant(0.5)
-    sigma: Law = constant(0.2)
+    capacity: Law = _CAPACITY
+    conductivity: Law = _CONDUCTIVITY
+    sigma: Law = _SIGMA
     perfusion: float = 0.0
     blood_density: float = 1060.0
     blood_heat_capacity: float = 3617.0
@@ -87,7 +90,9 @@ class JouleAndSource:
 
     def solve(self, time: float, sigma: Array, sigma_outer: Array) -> ElectricField:
         field = self._electric.solve(time, sigma, sigma_outer)
-        return ElectricField(field.conductance, field.inner_conductance, field.unit_heat + self._load(time) / self._square)
+        return ElectricField(
+            field.conductance, field.inner_conductance, field.unit_heat + self._load(time) / self._square
+        )
 
 
 def build_march(
@@ -151,4 +156,4 @@ def steady_state(bioheat: Bioheat, heat: Array, guess: Array) -> Array:
     """Steady temperature for given nodal sources: one implicit step that is endless against any time constant."""
     operator = bioheat.operator(guess)
     known = bioheat.space.lumped_mass * bioheat.enthalpy(guess)[0]
-    return bioheat.solve_stage(operator, 1e9, known, heat, guess, 1e-9)
+    return bioheat.solve_stage(operator, 1e9, known, heat, guess, 1e-20)
