@@ -13,15 +13,15 @@ from ablationsim.fem.probing import probe_matrix
 from ablationsim.fem.space import P1Space
 from ablationsim.geometry.applicator import Applicator
 from ablationsim.geometry.geometry import Geometry, conductor_centre
-from ablationsim.march import Problem, TimeControl
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.physics.bioheat import Bioheat, CooledSurface
 from ablationsim.physics.circuit import Channel
 from ablationsim.physics.damage import DamageModel
 from ablationsim.physics.electric import Electric
+from ablationsim.step import Problem, TimeControl
 
 STEP_TOLERANCE = 2.0
-"""Default tolerance of a time step [K]: see `ablationsim.march.TimeControl`."""
+"""Default tolerance of a time step [K]: see `ablationsim.step.TimeControl`."""
 
 _ELECTRIC_RTOL = 1e-4
 _INFUSION_EDGE = 1e-3  # m: width over which infused tissue passes into dry tissue
@@ -54,12 +54,14 @@ def assemble(case: Case, geometry: Geometry, mesh: Mesh) -> Problem:
     outer = case.domain.boundary
     if outer == "insulated" and any(not channel.negative for channel in channels):
         raise GeometryError(
-            "domain.boundary = 'insulated' leaves a monopolar electrode without a return for its current. Use 'far_field' "
-            "or 'grounded', or a bipolar device."
+            "domain.boundary = 'insulated' leaves a monopolar electrode without a return for its current. Use "
+            "'far_field' or 'grounded', or a bipolar device."
         )
     centre = mesh_coordinates(mesh, conductor_centre(geometry.applicators)[None])[0]
     temperature = case.tissue.initial_temperature
-    cooled = [CooledSurface([s.name], s.wall_coefficient, s.coolant_temperature) for s in surfaces if s.wall_coefficient > 0]
+    cooled = [
+        CooledSurface([s.name], s.wall_coefficient, s.coolant_temperature) for s in surfaces if s.wall_coefficient > 0
+    ]
     reach = max(applicator.radius for applicator in geometry.applicators) + 1e-3
     probes = np.array([probe.position for probe in case.probes]).reshape(-1, 3)
     return Problem(
@@ -110,5 +112,7 @@ def _sigma_factor(case: Case, geometry: Geometry, mesh: Mesh) -> Array:
 
 def _infused(infusion: InfusionSpec, points: Array) -> Array:
     """Share of saline at device-frame points: one within the radius of the infused length of the shaft."""
-    distance = np.hypot(np.hypot(points[:, 0], points[:, 1]), points[:, 2] - np.clip(points[:, 2], 0.0, infusion.length))
+    distance = np.hypot(
+        np.hypot(points[:, 0], points[:, 1]), points[:, 2] - np.clip(points[:, 2], 0.0, infusion.length)
+    )
     return 0.5 * (1.0 - np.tanh((distance - infusion.radius) / _INFUSION_EDGE))

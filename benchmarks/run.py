@@ -1,7 +1,8 @@
-"""Benchmarks: whole runs, and the assembly and solve of one step against libraries on the same mesh in the same process.
+"""Benchmarks: whole runs, and the assembly and solve of one step against libraries on the same mesh in the same
+process.
 
-`make benchmark`, or ``python benchmarks/run.py [--threads N] [--skip-3d]``. Writes ``benchmarks/results.json`` and prints it as a table.
-Each measurement runs in a process of its own, after a short run has compiled the kernels.
+`make benchmark`, or ``python benchmarks/run.py [--threads N] [--skip-3d]``. Writes ``benchmarks/results.json`` and
+prints it as a table. Each measurement runs in a process of its own, after a short run has compiled the kernels.
 """
 
 from __future__ import annotations
@@ -129,7 +130,9 @@ def main() -> None:
         "versions": {name: version(name) for name in ("ablationsim", "numpy", "scipy", "numba", "scikit-fem", "pyamg")},
     }
     environment = {**os.environ, "NUMBA_NUM_THREADS": str(options.threads), "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-m", "ablationsim.cli", "doctor"], env=environment, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "ablationsim.cli", "doctor"], env=environment, check=True, capture_output=True
+    )
     for name in names:
         command = [sys.executable, __file__, "--only", name]
         answer = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)

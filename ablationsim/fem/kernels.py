@@ -1,7 +1,7 @@
 """Compiled kernels of the time loop: sparse products, Jacobi conjugate gradients, table look-up and Joule heat.
 
-Row pointers and column indices are unsigned: with signed ones every access would be checked for wrap-around, which doubles
-the time of a sparse product.
+Row pointers and column indices are unsigned: with signed ones every access would be checked for wrap-around, which
+doubles the time of a sparse product.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def _threaded_product(indptr, indices, data, x, y):
 def shifted_jacobi_cg(indptr, indices, data, scale, shift, diagonal, b, x, rtol, max_iterations):
     """Solve ``(scale A + diag(shift)) x = b`` by Jacobi-preconditioned conjugate gradients in the precision of ``b``.
 
-    Writes into ``x``, from zero. Returns the number of iterations, or -1 if the relative residual did not fall below ``rtol``.
+    Writes into ``x``, from zero. Returns the number of iterations, or -1 if the relative residual did not fall below
+    ``rtol``.
     """
     n = len(b)
     r = np.empty_like(b)
@@ -93,12 +94,13 @@ def solve_enthalpy(
     indptr, indices, conduction, diagonal, mass, losses, known, weight, start, step, enthalpy, middle, half_band, theta,
     reference, tolerance, max_iterations,
 ):  # fmt: skip
-    """Newton's method for ``mass * enthalpy(reference + theta) = known - weight * (conduction + diag(losses)) theta``, in place.
+    """Newton's method for ``mass * enthalpy(reference + theta) = known - weight * (conduction + diag(losses)) theta``,
+    in place.
 
-    ``enthalpy`` is a uniform table from ``start`` with spacing ``step``; its steep band is centred at ``middle``. The residual
-    is computed in double precision, each correction in single precision and to one per cent only. ``tolerance`` [K2 m3]
-    limits the integral of the square of the last correction. Returns the number of iterations, -1 if they did not suffice,
-    and -2 if a linear solve failed or the temperature became undefined.
+    ``enthalpy`` is a uniform table from ``start`` with spacing ``step``; its steep band is centred at ``middle``. The
+    residual is computed in double precision, each correction in single precision and to one per cent only.
+    ``tolerance`` [K2 m3] limits the integral of the square of the last correction. Returns the number of iterations,
+    -1 if they did not suffice, and -2 if a linear solve failed or the temperature became undefined.
     """
     n = len(theta)
     residual = np.empty(n)
@@ -151,7 +153,8 @@ def look_up(x, start, step, table, value, slope):
 
 @njit(cache=True)
 def element_look_up(x, start, step, table, factor, cells, averaging, out):
-    """Weighted mean over each element of ``factor * table(x)`` at its nodes (the table is held constant beyond its ends)."""
+    """Weighted mean over each element of ``factor * table(x)`` at its nodes (the table is held constant beyond its
+    ends)."""
     last = len(table) - 2
     nodal = np.empty(len(x))
     for i in range(len(x)):
@@ -169,8 +172,8 @@ def element_look_up(x, start, step, table, factor, cells, averaging, out):
 def joule_heat(u, v, conductivity, cells, stiffness, averaging, nodal_heat):
     """Nodal load of the heat ``sigma grad u . grad v``; returns its integral over the mesh.
 
-    With ``u = v`` the potential [V], the load is in watts and its sum is the power dissipated in the mesh. ``stiffness`` holds
-    the element matrices; since their rows sum to zero, differences along the edges say it all.
+    With ``u = v`` the potential [V], the load is in watts and its sum is the power dissipated in the mesh.
+    ``stiffness`` holds the element matrices; since their rows sum to zero, differences along the edges say it all.
     """
     corners = cells.shape[1]
     nodal_heat[:] = 0.0

@@ -39,8 +39,8 @@ class Hierarchy(NamedTuple):
 def build_hierarchy(matrix: sparse.csr_matrix) -> Hierarchy:
     """Smoothed-aggregation hierarchy of a symmetric positive definite matrix.
 
-    The prolongation is smoothed with row-wise (Gershgorin) weights and the spectra are bounded by a power iteration from a
-    fixed start, so that the same matrix always gives the same hierarchy: a resumed run needs that.
+    The prolongation is smoothed with row-wise (Gershgorin) weights and the spectra are bounded by a power iteration
+    from a fixed start, so that the same matrix always gives the same hierarchy: a resumed run needs that.
     """
     solver = pyamg.smoothed_aggregation_solver(
         matrix, smooth=("jacobi", {"omega": 4.0 / 3.0, "weighting": "local"}), max_coarse=_COARSEST, keep=False
@@ -123,7 +123,8 @@ def _chebyshev(pointer, index, value, inverse_diagonal, upper, x, r, d, q):
 
 @njit(cache=True)
 def _cycle(h, b, x, r, d, q):
-    """One V-cycle: ``x`` approximates the solution for the right-hand side ``b`` (finest level first in all vectors)."""
+    """One V-cycle: ``x`` approximates the solution for the right-hand side ``b`` (finest level first in all
+    vectors)."""
     last = len(h.node_start) - 2
     index, value = h.matrix_index, h.matrix_value
     for level in range(last):
@@ -212,8 +213,8 @@ class MultigridCG:
     """Solver for a sequence of similar symmetric positive definite systems on one pattern.
 
     The finest level of the hierarchy always holds the current matrix, so that the smoother knows of every jump that the
-    coefficient has made since; the coarse levels are kept while they serve and are rebuilt when the iterations exceed one
-    and a half times those right after the last build.
+    coefficient has made since; the coarse levels are kept while they serve and are rebuilt when the iterations exceed
+    one and a half times those right after the last build.
     """
 
     def __init__(self, indptr: NDArray[np.uint32], indices: NDArray[np.uint32], rtol: float) -> None:
@@ -227,9 +228,7 @@ class MultigridCG:
     def build(self, values: Array) -> None:
         """Build the hierarchy from the matrix values ``(nnz,)``."""
         n = len(self.indptr) - 1
-        matrix = sparse.csr_matrix(
-            (values, self.indices.astype(np.int32), self.indptr.astype(np.int32)), shape=(n, n)
-        )
+        matrix = sparse.csr_matrix((values, self.indices.astype(np.int32), self.indptr.astype(np.int32)), shape=(n, n))
         self._hierarchy = build_hierarchy(matrix)
         self.iterations_when_fresh = 0
         self.builds += 1

@@ -16,8 +16,8 @@ _CANDIDATES = 40  # elements with the nearest centroids among which the one that
 def probe_matrix(mesh: Mesh, points: Array, reach: float) -> sparse.csr_matrix:
     """Matrix ``(p, n)`` that turns nodal values into values at points ``(p, d)``.
 
-    Points outside the mesh take the value of the nearest node, as a thermocouple in the wall of a needle reads the tissue
-    that touches it.
+    Points outside the mesh take the value of the nearest node, as a thermocouple in the wall of a needle reads the
+    tissue that touches it.
 
     Parameters
     ----------

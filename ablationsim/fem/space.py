@@ -1,8 +1,8 @@
 """Linear finite elements on a simplicial mesh, with the geometry integrated once.
 
-A coefficient that is constant on each element enters the stiffness matrix linearly, so a new matrix is one sparse product
-``scatter @ coefficient`` on a sparsity pattern that never changes. Axisymmetric meshes carry the weight ``2 pi r`` in every
-integral; everything else is the same in two and three dimensions.
+A coefficient that is constant on each element enters the stiffness matrix linearly, so a new matrix is one sparse
+product ``scatter @ coefficient`` on a sparsity pattern that never changes. Axisymmetric meshes carry the weight ``2 pi
+r`` in every integral; everything else is the same in two and three dimensions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from skfem import Basis, BilinearForm, ElementTetP1, ElementTriP1, FacetBasis, Functional, LinearForm, MeshTet, MeshTri
+from skfem import Basis, BilinearForm, ElementTetP1, ElementTriP1, FacetBasis, LinearForm, MeshTet, MeshTri
 from skfem.helpers import dot, grad
 
 from ablationsim.errors import MeshError
@@ -73,7 +73,8 @@ class P1Space:
 
     def sum_to_nodes(self, element_vectors: Array) -> Array:
         """Add ``(m, d+1)`` element vectors up in their nodes; returns ``(n,)``."""
-        return np.bincount(self.mesh.cells.ravel(), element_vectors.ravel(), minlength=self.n_nodes)
+        sums = np.bincount(self.mesh.cells.ravel(), element_vectors.ravel(), minlength=self.n_nodes)
+        return np.asarray(sums, dtype=np.float64)
 
     def element_mean(self, nodal: Array) -> Array:
         """Weighted mean ``(m,)`` of the linear function with the given ``(n,)`` nodal values on each element."""
@@ -133,8 +134,8 @@ class P1Space:
 class Scatter:
     """Stiffness matrices of a space for element coefficients, on one fixed CSR pattern.
 
-    The matrices are symmetric and their rows sum to zero, so that only one value an edge of the mesh is summed up from the
-    elements round it; it goes to two places, and the diagonal follows.
+    The matrices are symmetric and their rows sum to zero, so that only one value an edge of the mesh is summed up from
+    the elements round it; it goes to two places, and the diagonal follows.
 
     Attributes
     ----------
@@ -150,11 +151,15 @@ class Scatter:
         cells = space.mesh.cells.astype(np.int64)
         n, (m, corners) = space.n_nodes, cells.shape
         pairs = list(combinations(range(corners), 2))
-        keys = np.stack([np.minimum(cells[:, a], cells[:, b]) * n + np.maximum(cells[:, a], cells[:, b]) for a, b in pairs])
+        keys = np.stack(
+            [np.minimum(cells[:, a], cells[:, b]) * n + np.maximum(cells[:, a], cells[:, b]) for a, b in pairs]
+        )
         edges, edge = np.unique(keys.ravel(), return_inverse=True)
         entries = np.stack([space.element_stiffness[:, a, b] for a, b in pairs])
         element = np.tile(np.arange(m, dtype=np.int32), len(pairs))
-        self._map = sparse.csr_matrix((entries.ravel(), (edge.ravel().astype(np.int32), element)), shape=(len(edges), m))
+        self._map = sparse.csr_matrix(
+            (entries.ravel(), (edge.ravel().astype(np.int32), element)), shape=(len(edges), m)
+        )
         low, high = np.divmod(edges, n)
         nodes, number = np.arange(n), np.arange(1, len(edges) + 1)
         rows, columns = np.concatenate([low, high, nodes]), np.concatenate([high, low, nodes])

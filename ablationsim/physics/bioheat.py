@@ -1,8 +1,8 @@
 """Pennes' bioheat equation in enthalpy form.
 
-``d rho_h(T) / dt = div(k(T) grad T) - w rho_b c_b (T - T_b) + Q`` with the volumetric enthalpy ``rho_h``, which holds the latent
-heat of the tissue's water; energy is therefore conserved at any step size. The mass matrix is lumped, so that the enthalpy
-is a function of the nodal temperature. Cooled surfaces exchange heat by a wall coefficient.
+``dH(T) / dt = div(k(T) grad T) - w rho_b c_b (T - T_b) + Q`` with the volumetric enthalpy ``H``, which holds the latent
+heat of the tissue's water; energy is therefore conserved at any step size. The mass matrix is lumped, so that the
+enthalpy is a function of the nodal temperature. Cooled surfaces exchange heat by a wall coefficient.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from ablationsim.fem.kernels import (
 )
 from ablationsim.fem.space import P1Space
 from ablationsim.tissue import Tissue
-
 
 _NEWTON_LIMIT = 60
 
@@ -162,7 +161,16 @@ class Bioheat:
         change = np.zeros_like(energy)
         shift = self.space.lumped_mass * capacity + weight * (operator.perfusion + self.wall)
         shifted_jacobi_cg(
-            matrix.indptr, matrix.indices, operator.conduction, weight, shift, matrix.diagonal, energy, change, 1e-2, 200
+            matrix.indptr,
+            matrix.indices,
+            operator.conduction,
+            weight,
+            shift,
+            matrix.diagonal,
+            energy,
+            change,
+            1e-2,
+            200,
         )
         return change
 

@@ -1,7 +1,8 @@
 """From what the generators ask for to the voltage of every terminal.
 
-A channel is one generator with its electrodes: positive terminals against the ground pad (monopolar) or against negative
-terminals (bipolar, no net current into the tissue). Electrodes whose generator is off float: they carry no net current.
+A channel is one generator with its electrodes: positive terminals against the ground pad (monopolar) or against
+negative terminals (bipolar, no net current into the tissue). Electrodes whose generator is off float: they carry no
+net current.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ def solve_circuit(conductance: Array, channels: list[Channel], demands: list[Dem
         if change <= 1e-12 * float(np.max(voltage, initial=0.0)):
             return CircuitState(response @ voltage, voltage, current, seen)
     raise SolverError(
-        "The generators' demands cannot be met together: the electrodes are so closely coupled that their voltages do not "
-        "settle. Switch them in turn (steps with mode = 'off') or drive them as one electrode."
+        "The generators' demands cannot be met together: the electrodes are so closely coupled that their voltages do "
+        "not settle. Switch them in turn (steps with mode = 'off') or drive them as one electrode."
     )
 
 
@@ -76,7 +77,7 @@ def _response(conductance: Array, channels: list[Channel], driven: list[bool]) -
     """
     k = len(conductance)
     columns = []
-    for c, channel in enumerate(channels):
+    for c in range(len(channels)):
         lhs, rhs = np.zeros((k, k)), np.zeros(k)
         row = 0
         for other, member in enumerate(channels):
@@ -102,8 +103,8 @@ def _response(conductance: Array, channels: list[Channel], driven: list[bool]) -
 def _balance(conductance: Array, group: tuple[int, ...]) -> Array:
     """Row that makes the net current of a group of terminals vanish.
 
-    Where nothing but the group conducts (no ground: an insulated body), the net current vanishes at any common voltage; the
-    row then holds the first terminal of the group at zero volt.
+    Where nothing but the group conducts (no ground: an insulated body), the net current vanishes at any common
+    voltage; the row then holds the first terminal of the group at zero volt.
     """
     row = np.asarray(conductance[list(group)].sum(axis=0))
     if np.max(np.abs(row)) <= 1e-9 * np.max(np.abs(conductance)):

@@ -1,8 +1,8 @@
 """Tissue damage: Arrhenius integral, thermal dose CEM43, highest temperature, three-state cell death.
 
-All of them only grow. Temperature is taken to run linearly in time between the states that the time integrator produces;
-the Arrhenius rate and the dose rate then run nearly exponentially, and their integral over the interval is the logarithmic
-mean of the end values, which is exact where the rate is exponential in time.
+All of them only grow. Temperature is taken to run linearly in time between the states that the time integrator
+produces; the Arrhenius rate and the dose rate then run nearly exponentially, and their integral over the interval is
+the logarithmic mean of the end values, which is exact where the rate is exponential in time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ArrheniusSet:
 
 
 ARRHENIUS_SETS = {
-    "whitening": ArrheniusSet(5.51e41, 2.769e5, 1.0, "jacques1996", verified=False),
+    "whitening": ArrheniusSet(5.51e41, 2.769e5, 1.0, "jacques1991", verified=False),
     "low_threshold": ArrheniusSet(7.39e39, 2.577e5, 3.912, "nahmed2026", verified=True),
     "skin": ArrheniusSet(3.1e98, 6.28e5, 1.0, "henriques1947", verified=False),
 }

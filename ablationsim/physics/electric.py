@@ -1,10 +1,10 @@
 """Electric conduction: ``div(sigma grad V) = 0``, solved for one volt on each terminal in turn.
 
-The problem is linear in the voltages, so that any combination of driven, floating and return electrodes follows from the
-unit fields: currents from the conductance matrix, heat from the pairwise unit heats. Outside the mesh the medium goes on: by
-default the outer boundary carries the Robin condition of a point source at the applicators' centre,
-``dV/dn = -V n.(x - c) / |x - c|^2`` (Altrogge et al. 2007), so that a moderate domain gives the resistance of an unbounded
-one; the power that flows out through it is accounted for.
+The problem is linear in the voltages, so that any combination of driven, floating and return electrodes follows from
+the unit fields: currents from the conductance matrix, heat from the pairwise unit heats. Outside the mesh the medium
+goes on: by default the outer boundary carries the Robin condition of a point source at the applicators' centre,
+``dV/dn = -V n.(x - c) / |x - c|^2`` (Altrogge et al. 2007), so that a moderate domain gives the resistance of an
+unbounded one; the power that flows out through it is accounted for.
 """
 
 from __future__ import annotations
@@ -131,9 +131,8 @@ class Electric:
             self._build(values)
         self._extrapolate(time)
         for potential in self._potential:
-            right = -np.bincount(
-                self._lifted_rows, lifting * potential[self._lifted_nodes], minlength=len(self._free)
-            )
+            right = np.zeros(len(self._free))
+            np.subtract.at(right, self._lifted_rows, lifting * potential[self._lifted_nodes])
             x = potential[self._free]
             self.iterations += self._solver.solve(values, right, x)
             self.solves += 1

@@ -174,7 +174,7 @@ def _citations(parameters: list[Parameter]) -> list[Citation]:
     for parameter in parameters:
         if parameter.source in known:
             used[parameter.source] = used.get(parameter.source, True) and parameter.verified is not False
-    found = {key: verified for key, verified in used.items()} | {key: True for key in _METHODS if key in known}
+    found = used | {key: True for key in _METHODS}
     return [Citation(key, known[key].text, verified, known[key].address or None) for key, verified in found.items()]
 
 

@@ -16,6 +16,7 @@ from ablationsim.results.files import write_whole
 from ablationsim.results.frames import Frames
 from ablationsim.results.history import History, columns_of
 from ablationsim.results.log import Log
+from ablationsim.results.run_folder import case_hash
 from ablationsim.units import ZERO_CELSIUS
 from ablationsim.zone import zone_volume
 
@@ -49,6 +50,7 @@ class Recorder:
         self.history = History(columns_of(case))
         self.frames = Frames()
         self.stop_requested = False
+        self._hash = case_hash(case)
         self._saved_at = 0.0
         self._logged_events = 0
         if march.state.time == 0.0:
@@ -142,7 +144,7 @@ class Recorder:
             return
         state = self.march.state
         meta, arrays = self.march.snapshot()
-        meta |= {"time_s": state.time, "columns": list(self.history.columns)}
+        meta |= {"time_s": state.time, "case_sha256": self._hash}
         arrays |= {"history": self.history.table, **self.frames.to_arrays()}
         checkpoint.save(self.folder / "checkpoint", meta, arrays)
         write_whole(self.folder / "history.csv", self.history.to_csv())
@@ -160,9 +162,9 @@ class Recorder:
         assert self.folder is not None
         meta, arrays, warnings = checkpoint.load(self.folder / "checkpoint")
         try:
-            if tuple(meta["columns"]) != self.history.columns:
-                raise ValueError("its history has other columns")
-            self.history = History.from_table(meta["columns"], arrays["history"])
+            if meta["case_sha256"] != self._hash:
+                raise ValueError("it was written for another one")
+            self.history = History.from_table(self.history.columns, arrays["history"])
             self.frames = Frames.from_arrays(arrays)
             self.march.restore(meta, arrays)
         except (KeyError, ValueError, TypeError) as error:

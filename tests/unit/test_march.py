@@ -191,8 +191,7 @@ def test_thermostat_settles_at_its_target() -> None:
     assert march.readings[0].power <= 30.0
 
 
-def test_switched_generators_do_not_heat_while_they_float() -> None:
-    # Two generators on one electrode in turn: never both, and each pays for its own time.
+def test_off_step_delivers_nothing() -> None:
     first = Controller([PowerStep(power="5 W", duration="3 s"), OffStep(duration="3 s")], GENERATOR)
     march = march_of(first, cooling=0.0)
     run(march)

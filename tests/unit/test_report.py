@@ -153,13 +153,13 @@ def make_data(axisymmetric: bool = True, spacing: float = 0.0025, **changes) -> 
         "parameters": [
             Parameter("density", "1079", "kg/m³", "published", "comsol", True, "1050 to 1090"),
             Parameter("electric conductivity at 37 °C", "0.20", "S/m", "published", "hall2015", True, "0.14 to 0.28"),
-            Parameter("frequency factor", "5.51e41", "1/s", "published", "jacques1996", False),
+            Parameter("frequency factor", "5.51e41", "1/s", "published", "jacques1991", False),
             Parameter("start temperature", "21", "°C", "assumed", "room temperature", False, "20 to 22"),
         ],
         "citations": [
             Citation("comsol", "COMSOL: Microwave cancer therapy.", True, "https://doc.comsol.com/"),
             Citation("hall2015", "Hall, Ooi, Payne: Int J Hyperthermia 2015.", True, "https://doi.org/10.3109/1"),
-            Citation("jacques1996", "Jacques et al. 1996: whitening of liver.", False),
+            Citation("jacques1991", "Jacques et al. 1996: whitening of liver.", False),
         ],
         "provenance": [("ablationsim", "0.1.0"), ("numpy", np.__version__), ("Case hash", "sha256 3f2a…91")],
     }

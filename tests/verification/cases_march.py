@@ -13,7 +13,8 @@ from ablationsim.device.generator import Controller
 from ablationsim.device.profile import GeneratorSpec
 from ablationsim.device.protocol import VoltageStep
 from ablationsim.fem.space import P1Space
-from ablationsim.march import March, Problem, TimeControl
+from ablationsim.march import March
+from ablationsim.step import Problem, TimeControl
 from ablationsim.physics.bioheat import Bioheat, CooledSurface
 from ablationsim.physics.circuit import Channel
 from ablationsim.physics.damage import DamageModel

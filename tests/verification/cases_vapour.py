@@ -29,8 +29,9 @@ class Stefan:
         T1 = T_v + rate / (4 pi k1) [E1(r^2 / (4 a1 t)) - E1(s^2 / (4 a1 t))]    (heat flow at r -> 0: rate)
         T2 = T_0 + (T_v - T_0) E1(r^2 / (4 a2 t)) / E1(s^2 / (4 a2 t))           (T_0 at infinity)
 
-    meet T_v on s for all times only if s = 2 lambda sqrt(a2 t). Since r dE1(r^2 / (4 a t)) / dr = -2 exp(-r^2 / (4 a t)),
-    the balance at the front, -k1 dT1/dr + k2 dT2/dr = latent ds/dt, times s, and with s ds/dt = 2 lambda^2 a2, is
+    meet T_v on s for all times only if s = 2 lambda sqrt(a2 t). The derivative of E1(r^2 / (4 a t)) is
+    -2 exp(-r^2 / (4 a t)) / r, so that the balance at the front, -k1 dT1/dr + k2 dT2/dr = latent ds/dt, times s and
+    with s ds/dt = 2 lambda^2 a2, is
 
         rate / (2 pi) exp(-lambda^2 a2 / a1) - 2 k2 (T_v - T_0) exp(-lambda^2) / E1(lambda^2) = 2 latent lambda^2 a2.
 
