@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -42,16 +43,30 @@ def main() -> None:
         sys.stdout.flush()
         print(f"ablationsim: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
+    except OSError as error:
+        # Beside the run folder there is the cache of compiled kernels to write.
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
+            raise
+        sys.stdout.flush()
+        print(
+            f"ablationsim: {error}. Make space on its disk, or set NUMBA_CACHE_DIR to a folder on another.",
+            file=sys.stderr,
+        )
+        raise SystemExit(1) from None
 
 
 @app.command()
 def run(
     case: CaseFile,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Run folder; runs/<case name> by default.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Run folder; runs/<case name> by default.")
+    ] = None,
     refine: Annotated[bool, typer.Option(help="Run again on a finer mesh and step and state the difference.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint of an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an earlier run in the folder.")] = False,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of the numerical libraries; 1 by default.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the numerical libraries; 1 by default.")
+    ] = None,
     report: Annotated[bool, typer.Option(help="Write the HTML report.")] = True,
 ) -> None:
     """Simulate a case and write the run folder with its report."""
@@ -62,7 +77,9 @@ def run(
 
         loaded = _checked(case)
         with _progress(loaded, 2 if refine else 1) as show:
-            result = ablationsim.simulate(loaded, folder, refine=refine, resume=resume, overwrite=overwrite, progress=show)
+            result = ablationsim.simulate(
+                loaded, folder, refine=refine, resume=resume, overwrite=overwrite, progress=show
+            )
         _print_zone(result)
         if report:
             _write_report(folder, result)
@@ -113,7 +130,9 @@ def show_device(name: Annotated[str, typer.Argument(help="Profile name, or path 
 
     device = Device.load(name)
     console = Console()
-    console.print(f"[bold]{device.title}[/bold]\nmodelled like {device.like}\n\n{device.notes.strip()}\n", highlight=False)
+    console.print(
+        f"[bold]{device.title}[/bold]\nmodelled like {device.like}\n\n{device.notes.strip()}\n", highlight=False
+    )
     table = Table("Parameter", "Value", "Status", "Read in source", "Source", box=None)
     for place, sourced in device.parameters.items():
         read = ("yes" if sourced.verified else "no") if sourced.citation is not None else "-"
@@ -134,7 +153,9 @@ def write_report(folder: Annotated[Path, typer.Argument(help="Run folder.")]) ->
 @app.command()
 def mesh(
     case: CaseFile,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Mesh file to write: .msh or .vtu.")] = Path("mesh.msh"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Mesh file to write: .msh or .vtu.")] = Path(
+        "mesh.msh"
+    ),
 ) -> None:
     """Mesh the geometry of a case and write the mesh."""
     loaded = _checked(case)
@@ -162,7 +183,11 @@ def doctor() -> None:
     table = Table("", "What", "Found", "Cure", box=None)
     findings = examine()
     for finding in findings:
-        mark = "[green]ok[/green]" if finding.ok else ("[red]missing[/red]" if finding.needed else "[yellow]absent[/yellow]")
+        mark = (
+            "[green]ok[/green]"
+            if finding.ok
+            else ("[red]missing[/red]" if finding.needed else "[yellow]absent[/yellow]")
+        )
         table.add_row(mark, finding.name, finding.found, finding.cure)
     Console().print(table)
     if any(finding.needed and not finding.ok for finding in findings):
@@ -170,12 +195,16 @@ def doctor() -> None:
 
 
 def _checked(path: Path) -> Case:
-    """Load a case and build its geometry, so that everything that can be wrong is said before anything runs."""
+    """Load a case, its geometry and its mesh file, so that what can be wrong is said before anything runs."""
     from ablationsim.case import Case
     from ablationsim.geometry.geometry import Geometry
 
     case = Case.load(path)
-    Geometry.from_case(case)
+    geometry = Geometry.from_case(case)
+    if case.domain.mesh is not None:
+        from ablationsim.mesh.generate import mesh_of
+
+        mesh_of(case, geometry)
     return case
 
 
@@ -193,8 +222,8 @@ def _stoppable(folder: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise Interrupted(
-            f"Stopped. What was written to {folder} stays; the same command with --resume goes on from the last checkpoint, "
-            "if there is one yet."
+            f"Stopped. What was written to {folder} stays; the same command with --resume goes on from the last "
+            "checkpoint, if there is one yet."
         ) from None
 
 
@@ -224,8 +253,8 @@ def _progress(case: Case, runs: int) -> Iterator[Callable[[float, str], None]]:
             bar.update(task, completed=time, state=state)
 
         yield show
-        # A protocol may end early (roll-off, temperature reached).
-        bar.update(task, total=max(last, 1.0), completed=max(last, 1.0))
+        # A protocol may end early (roll-off, temperature reached); a run that was finished before has nothing to show.
+        bar.update(task, total=last, completed=last, visible=last >= 0.0)
 
 
 def _print_zone(result: Result) -> None:
@@ -249,7 +278,9 @@ def _print_zone(result: Result) -> None:
     console = Console()
     console.print(table)
     balance = document["energy_balance"]
-    console.print(f"Energy in {balance['in_j'] / 1e3:.2f} kJ, balance closes to {100 * balance['relative_error']:.2g} %.")
+    console.print(
+        f"Energy in {balance['in_j'] / 1e3:.2f} kJ, balance closes to {100 * balance['relative_error']:.2g} %."
+    )
     if error is not None and "volume_relative" in error:
         console.print(f"Discretisation error of the volume: {100 * error['volume_relative']:.2f} %.")
     for warning in result.warnings:

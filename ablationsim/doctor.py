@@ -13,11 +13,12 @@ from importlib.metadata import PackageNotFoundError, version
 from ablationsim.errors import AblationSimError
 
 _PACKAGES = (
-    "numpy", "scipy", "scikit-fem", "numba", "pyamg", "gmsh", "meshio", "pyvista", "matplotlib", "pydantic", "pint", "jinja2",
+    "numpy", "scipy", "scikit-fem", "numba", "pyamg", "gmsh", "meshio", "pyvista", "matplotlib", "pydantic", "pint",
+    "jinja2",
 )  # fmt: skip
 _OPTIONAL = {
     "mpi4py": "pip install 'ablationsim[mpi]'",
-    "petsc4py": "Debian and Ubuntu: apt-get install python3-petsc4py libpetsc-real-dev, in an environment that sees system packages",
+    "petsc4py": "Debian and Ubuntu: apt-get install python3-petsc4py, in an environment that sees system packages",
 }
 _GMSH_LIBRARIES = ("libGLU.so.1", "libXcursor.so.1", "libXft.so.2", "libXinerama.so.1")
 _GMSH_CURE = "Debian and Ubuntu: apt-get install libglu1-mesa libxcursor1 libxft2 libxinerama1"

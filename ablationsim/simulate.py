@@ -22,15 +22,14 @@ from typing import Any
 import numpy as np
 
 from ablationsim.case import Case
-from ablationsim.errors import CaseError, Interrupted, MeshError
+from ablationsim.errors import Interrupted
 from ablationsim.geometry.geometry import Geometry
 from ablationsim.march import March
-from ablationsim.mesh.generate import generate
-from ablationsim.mesh.io import read_mesh
-from ablationsim.mesh.mesh import Mesh
+from ablationsim.mesh.generate import mesh_of
 from ablationsim.physics.damage import ARRHENIUS_SETS, CEM43_THRESHOLD_MIN, THREE_STATE_THRESHOLD
 from ablationsim.problem import assemble, controllers
 from ablationsim.results import Result, run_folder
+from ablationsim.results.history import History
 from ablationsim.results.log import Log
 from ablationsim.results.recorder import Progress, Recorder
 from ablationsim.units import ZERO_CELSIUS
@@ -61,8 +60,8 @@ def simulate(
         Run folder; without one everything stays in memory.
     refine : bool
         Run once more with elements 1.5 times smaller and half the time-step tolerance, and state the difference as the
-        discretisation error. With second-order convergence and the usual safety factor of 1.25 the difference itself is the
-        grid convergence index of the coarser run (Roache 1994): 1.25 / (1.5^2 - 1) = 1.
+        discretisation error. With second-order convergence and the usual safety factor of 1.25 the difference itself is
+        the grid convergence index of the coarser run (Roache 1994): 1.25 / (1.5^2 - 1) = 1.
     resume : bool
         Go on from the last checkpoint in the folder, or start if there is none.
     overwrite : bool
@@ -114,7 +113,7 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
     if folder is not None and resume and run_folder.finished(folder):
         return Result.load(folder)
     record = _provenance(case)
-    mesh = run_folder.load_mesh(folder, geometry.axisymmetric) if folder and resuming else _mesh(case, geometry)
+    mesh = run_folder.load_mesh(folder, geometry.axisymmetric) if folder and resuming else mesh_of(case, geometry)
     march = March(assemble(case, geometry, mesh), controllers(case), case.zone.cooling)
     if folder is not None and not resuming:
         # Not before everything in the case has proved to be sound.
@@ -127,7 +126,7 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
     with _stopping_on_signals(recorder):
         march.run(recorder.observe, recorder.next_stop)
 
-    document = _zone(case, geometry, march, _warnings(march))
+    document = _zone(case, geometry, march, _warnings(march, recorder.history))
     warnings = [*document["warnings"], *notes]
     for warning in warnings:
         log.write(f"warning: {warning}")
@@ -162,19 +161,6 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
         run_folder.finish(folder, result)
     log.write(f"finished after {march.state.steps} steps")
     return result
-
-
-def _mesh(case: Case, geometry: Geometry) -> Mesh:
-    if case.domain.mesh is None:
-        return generate(geometry, case.mesh.resolution)
-    expected = ["outer", *(name for name, surface in geometry.surfaces.items() if surface.terminal)]
-    try:
-        mesh = read_mesh(case.domain.mesh, expected, axisymmetric=geometry.axisymmetric)
-    except MeshError as error:
-        raise CaseError([f"domain.mesh: {error}"]) from error
-    if mesh.dimension == 2 and not mesh.axisymmetric:
-        raise CaseError([f"domain.mesh: {case.domain.mesh} is a half-plane of triangles, but the case is not axisymmetric"])
-    return mesh
 
 
 def _zone(case: Case, geometry: Geometry, march: March, warnings: list[str]) -> dict[str, Any]:
@@ -227,25 +213,27 @@ def _difference(coarse: dict[str, Any], fine: dict[str, Any]) -> dict[str, float
     return found
 
 
-def _warnings(march: March) -> list[str]:
+def _warnings(march: March, history: History) -> list[str]:
     state = march.state
     found = []
     missing = abs(state.energy.generator - march.stored - state.energy.lost)
     if missing > _CLOSURE * max(state.energy.generator, 1e-9):
-        found.append(f"The energy balance does not close: {missing:.1f} J of {state.energy.generator:.1f} J are missing.")
+        found.append(
+            f"The energy balance does not close: {missing:.1f} J of {state.energy.generator:.1f} J are missing."
+        )
     space = march.problem.bioheat.space
     outer = np.unique(space.mesh.facets["outer"])
     warmed = float(np.max(np.abs(state.damage.max_temperature[outer] - march.problem.initial_temperature)))
     if warmed > 2.0:
         found.append(
-            f"The edge of the domain warmed by {warmed:.1f} K, so that its adiabatic boundary affects the zone. Make the "
-            "domain larger."
+            f"The edge of the domain warmed by {warmed:.1f} K, so that its adiabatic boundary affects the zone. Make "
+            "the domain larger."
         )
-    hottest = float(np.max(state.damage.max_temperature)) - ZERO_CELSIUS
+    hottest = float(np.max(history["max_temperature_c"]))
     if hottest > 300.0:
         found.append(
-            f"The hottest spot reached {hottest:.0f} °C, where tissue chars: the model knows no charring beyond the loss of "
-            "conductivity."
+            f"The hottest spot reached {hottest:.0f} °C, where tissue chars: the model knows no charring beyond the "
+            "loss of conductivity."
         )
     return found
 
@@ -255,7 +243,9 @@ def _provenance(case: Case) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "case_sha256": run_folder.case_hash(case),
-        "inputs_sha256": {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in (case.domain.mesh,) if path},
+        "inputs_sha256": {
+            path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in (case.domain.mesh,) if path
+        },
         "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
         "platform": platform.platform(),
     }
@@ -263,7 +253,7 @@ def _provenance(case: Case) -> dict[str, Any]:
 
 @contextmanager
 def _stopping_on_signals(recorder: Recorder) -> Iterator[None]:
-    """Let SIGINT and SIGTERM end the run after the step under way, with its state saved; the second one ends it at once."""
+    """Let SIGINT and SIGTERM end the run after the step under way, with its state saved; a second one, at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

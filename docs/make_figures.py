@@ -33,7 +33,7 @@ README = ROOT / "README.md"
 MARKERS = ("<!-- numbers: written by docs/make_figures.py -->", "<!-- end of numbers -->")
 
 #: Limits of a picture in the documentation [pixels, colours].
-WIDTH, COLOURS = 1100, 128
+WIDTH, COLOURS = 1100, 256
 
 Change = Callable[[Case], Case]
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import ablationsim
+from ablationsim.cli import main
 
 SMALL = """
 title = "Small case"
@@ -82,6 +83,23 @@ def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
         command = [sys.executable, "-m", "ablationsim.cli", *map(str, words)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
         return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, **options)
+
+    return run
+
+
+@pytest.fixture
+def quick_cli(monkeypatch, capsys) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the command line in this process, which spares the imports; an unforeseen exception fails the test."""
+
+    def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+        command = ["ablationsim", *map(str, words)]
+        monkeypatch.setattr(sys, "argv", command)
+        # The number of threads is a matter of the process.
+        monkeypatch.setattr("ablationsim.cli._limit_threads", lambda count: None)
+        with pytest.raises(SystemExit) as left:
+            main()
+        caught = capsys.readouterr()
+        return subprocess.CompletedProcess(command, left.value.code, caught.out, caught.err)
 
     return run
 

@@ -235,6 +235,12 @@ def _read_domain(parts: Parts, directory: Path) -> None:
         domain = domain.model_copy(update={"mesh": mesh})
     low, high = extent.bounding_box([(device.applicator, section.tip, section.direction) for section, device in known])
     parts.domain = extent.complete(domain, low, high)
+    for section, device in known:
+        if domain.boundary == "insulated" and "return" not in device.applicator.terminals:
+            parts.problems.append(
+                f"domain.boundary: 'insulated' leaves the monopolar {device.name} of applicator '{section.name}' "
+                "without a return for its current; use 'far_field' or 'grounded', or a bipolar device"
+            )
     if domain.mesh is not None:
         # The mesh file, not the extents, says where the tissue is.
         return

@@ -5,6 +5,8 @@ Gmsh is a separate program under the GPL; it is imported only when a mesh is mad
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -59,7 +61,8 @@ def gmsh_session() -> Iterator[ModuleType]:
             f"gmsh, which makes the meshes, cannot be loaded: {error}. Install it with 'pip install gmsh'; "
             f"on Debian or Ubuntu it also needs 'apt-get install {SYSTEM_PACKAGES}'."
         ) from error
-    gmsh.initialize(readConfigFiles=False, interruptible=False)
+    with _signals_kept():
+        gmsh.initialize(readConfigFiles=False, interruptible=False)
     try:
         for option, value in OPTIONS.items():
             gmsh.option.setNumber(option, value)
@@ -72,6 +75,19 @@ def gmsh_session() -> Iterator[ModuleType]:
         raise MeshError(f"gmsh could not make the mesh: {error}. A smaller mesh resolution often cures it.") from error
     finally:
         gmsh.finalize()
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Undo what gmsh does to the process: it gives SIGTERM and SIGPIPE back their default, which is to end it."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGPIPE)}
+    try:
+        yield
+    finally:
+        # Only the main thread may set handlers, and only there do they run.
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in kept.items():
+                signal.signal(number, handler)
 
 
 def collect(gmsh: ModuleType, dimension: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:

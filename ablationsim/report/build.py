@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ablationsim.case import Case, MeasuredSection
+from ablationsim.device import Device
 from ablationsim.device.protocol import describe
 from ablationsim.geometry.geometry import Geometry
 from ablationsim.physics.damage import ARRHENIUS_SETS
@@ -18,10 +20,11 @@ from ablationsim.units import DIMENSIONS, ZERO_CELSIUS, show
 
 _LEVELS = {
     "arrhenius": ("damage level ln Ω", 4.0),
-    "cem43": ("damage level ln(CEM43 / 240 min)", 4.0),
-    "isotherm": ("highest temperature above the isotherm, K", 10.0),
+    "cem43": ("ln(CEM43 / 240 min)", 4.0),
+    "isotherm": ("above the isotherm / K", 10.0),
     "three_state": ("dead fraction above 0.8", 0.5),
 }
+_PRINTED = {"degC": "°C", "ohm": "Ω"}
 _METHODS = ("pennes1948", "bank1985", "scikitfem2020")
 
 
@@ -41,6 +44,7 @@ def report_data(result: Result) -> ReportData:
         temperature_end=frames.temperature(len(frames) - 1),
         temperature_max=result.fields["max_temperature"],
         level=result.fields["level"],
+        criterion=_criterion(result.document["criterion"]),
         level_label=label,
         level_span=span,
         applicators=[ApplicatorDrawing.of(applicator) for applicator in Geometry.from_case(case).applicators],
@@ -104,6 +108,20 @@ def _time_to(time: np.ndarray, temperature: np.ndarray, target: float) -> float 
     return float(time[0]) if i == 0 else float(np.interp(target, temperature[i - 1 : i + 1], time[i - 1 : i + 1]))
 
 
+def _criterion(criterion: Mapping[str, Any]) -> str:
+    """What counts as ablated, in words."""
+    match criterion["name"]:
+        case "arrhenius":
+            kinetics = criterion["set"].replace("_", " ")
+            return f"an Arrhenius damage integral above {criterion['threshold']:g} (kinetics: {kinetics})"
+        case "cem43":
+            return f"more than {criterion['threshold_min']:g} cumulative equivalent minutes at 43 °C"
+        case "isotherm":
+            return f"a highest temperature above {criterion['temperature_c']:g} °C"
+        case _:
+            return f"a dead fraction of cells above {criterion['dead_fraction']:g} (three-state model)"
+
+
 def _summary(result: Result) -> list[tuple[str, str]]:
     case, document, record = result.case, result.document, result.record
     kind = "axisymmetric" if record["axisymmetric"] else "3-D"
@@ -116,12 +134,16 @@ def _summary(result: Result) -> list[tuple[str, str]]:
     for applicator in case.applicators:
         steps = "; ".join(describe(step) for step in applicator.protocol)
         again = f" ({applicator.repeat} times)" if applicator.repeat > 1 else ""
-        rows.append((f"Protocol of {applicator.name}", steps + again))
+        label = f"Protocol of {applicator.name}" if len(case.applicators) > 1 else "Protocol"
+        rows.append((label, steps + again))
     return [
         *rows,
         ("Domain", f"{extent}; electric boundary: {domain.boundary.replace('_', ' ')}"),
         ("Zone taken", f"{document['time_s'] - document['power_off_s']:.0f} s after the end of the protocol"),
-        ("Mesh and steps", f"{kind}, {record['nodes']} nodes, {record['elements']} elements, {record['time_steps']} steps"),
+        (
+            "Mesh and steps",
+            f"{kind}, {record['nodes']} nodes, {record['elements']} elements, {record['time_steps']} steps",
+        ),
     ]
 
 
@@ -133,7 +155,7 @@ def _devices(case: Case) -> list[tuple[str, str]]:
         limits += [] if generator.max_current is None else [f"{generator.max_current:g} A"]
         limits += [] if generator.max_voltage is None else [f"{generator.max_voltage:g} V"]
         rows += [
-            (applicator.name, f"{device.title} ({device.name})"),
+            (applicator.name if len(case.applicators) > 1 else "Device", f"{device.title} ({device.name})"),
             ("Modelled like", device.like),
             ("Generator limits", ", ".join(limits)),
         ]
@@ -144,9 +166,14 @@ def _parameters(case: Case) -> Iterable[Parameter]:
     """Every number with its origin: tissue, devices (each profile once), damage."""
     for name, sourced in case.tissue.sources.items():
         yield _parameter(f"tissue: {name.replace('_', ' ')}", sourced)
-    for device in {applicator.device.name: applicator.device for applicator in case.applicators}.values():
+    placed = {applicator.device.name: applicator for applicator in case.applicators}
+    for applicator in placed.values():
+        device = applicator.device
+        owner = device.name if len(placed) > 1 else "device"
         for name, sourced in device.parameters.items():
-            yield _parameter(f"{device.name}: {name}", sourced)
+            # A protocol of the case takes the place of the device's own.
+            if not name.startswith("default_protocol") or applicator.protocol == device.default_protocol:
+                yield _parameter(f"{owner}: {_in_words(name, device)}", sourced)
     if case.zone.criterion == "arrhenius":
         law = ARRHENIUS_SETS[case.zone.arrhenius_set]
         for name, value, unit in (
@@ -158,14 +185,21 @@ def _parameters(case: Case) -> Iterable[Parameter]:
             yield Parameter(label, f"{value:g}", unit, "published", law.source, law.verified)
 
 
+def _in_words(place: str, device: Device) -> str:
+    """Place of a number in a device profile for people: "applicator.sections[1].length" is "tip, length"."""
+    numbered = re.sub(r"sections\[(\d+)\]", lambda match: device.applicator.sections[int(match[1]) - 1].name, place)
+    return numbered.removeprefix("applicator.").replace(".", ", ").replace("_", " ")
+
+
 def _parameter(name: str, sourced: Sourced) -> Parameter:
     def shown(value: float) -> str:
         return show(value, sourced.dimension).removesuffix(unit).strip()
 
     unit = DIMENSIONS[sourced.dimension].shown
+    printed = _PRINTED.get(unit, unit.replace("m2", "m²").replace("m3", "m³").replace("K2", "K²"))
     limits = "" if sourced.range is None else f"{shown(sourced.range[0])} – {shown(sourced.range[1])}"
     verified = sourced.verified if sourced.citation is not None else None
-    return Parameter(name, shown(sourced.value), unit, sourced.status, sourced.source, verified, limits)
+    return Parameter(name, shown(sourced.value), printed, sourced.status, sourced.source, verified, limits)
 
 
 def _citations(parameters: list[Parameter]) -> list[Citation]:
@@ -174,7 +208,7 @@ def _citations(parameters: list[Parameter]) -> list[Citation]:
     for parameter in parameters:
         if parameter.source in known:
             used[parameter.source] = used.get(parameter.source, True) and parameter.verified is not False
-    found = used | {key: True for key in _METHODS}
+    found = used | dict.fromkeys(_METHODS, True)
     return [Citation(key, known[key].text, verified, known[key].address or None) for key, verified in found.items()]
 
 

@@ -151,6 +151,8 @@ class ReportData:
         Damage level, positive inside the zone.
     level_label : str
         Name and unit of the level.
+    criterion : str
+        What counts as ablated, in words.
     level_span : float
         The picture of the level runs from -level_span to +level_span.
     applicators : sequence of ApplicatorDrawing
@@ -181,6 +183,7 @@ class ReportData:
     temperature_end: Floats
     temperature_max: Floats
     level: Floats
+    criterion: str = ""
     level_label: str = "damage level ln Ω"
     level_span: float = 4.0
     applicators: Sequence[ApplicatorDrawing] = ()

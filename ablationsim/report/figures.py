@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,7 +36,9 @@ HALO: list[AbstractPathEffect] = [withStroke(linewidth=3.0, foreground="black", 
 
 
 HOTTEST = 110.0
-"""Upper end of the temperature scale in °C, just above boiling."""
+"""Upper end of the temperature scale of the cross-section in °C, just above boiling."""
+HOTTEST_SHOWN = 130.0
+"""Highest upper end of the temperature axis of the histories in °C."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def cross_section(data: ReportData) -> Figure:
     (left, right), (bottom, top) = _window(cut, highest, level, data.mesh.axisymmetric)
     aspect = (top - bottom) / (right - left)
     width = 9.6 if len(panels) == 2 else 11.5
-    height = min(max(width / len(panels) * aspect * 0.80 + 1.7, 4.0), 9.0)
+    height = min(max(width / len(panels) * aspect * 0.80 + (1.7 if len(panels) == 2 else 2.2), 4.0), 9.0)
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     # Single spots at the electrode dry out and get very hot; the scale is for the tissue that matters.
@@ -132,13 +134,16 @@ def histories(data: ReportData) -> Figure:
     """Draw power, voltage, current, impedance, temperatures and zone volume against time."""
     history = data.history
     minutes = history["time_s"] / 60
-    temperatures = {"tip": "tip_temperature_c", "hottest tissue": "max_temperature_c"}
+    hottest = float(np.nanmax(history["max_temperature_c"]))
+    above = f" (up to {hottest:.0f} °C)" if hottest > HOTTEST_SHOWN else ""
+    temperatures = {f"tip {name}".strip(): key for name, key in _of_each(history, "tip_temperature_c").items()}
+    temperatures |= {f"hottest tissue{above}": "max_temperature_c"}
     temperatures |= {f"probe {key[6:-2]}": key for key in history if key.startswith("probe_") and key.endswith("_c")}
     rows: list[tuple[str, dict[str, str]]] = [
-        ("power / W", {"": "power_w"}),
-        ("voltage / V", {"": "voltage_v"}),
-        ("current / A", {"": "current_a"}),
-        ("impedance / Ω", {"": "impedance_ohm"}),
+        ("power / W", _of_each(history, "power_w")),
+        ("voltage / V", _of_each(history, "voltage_v")),
+        ("current / A", _of_each(history, "current_a")),
+        ("impedance / Ω", _of_each(history, "impedance_ohm")),
         ("temperature / °C", temperatures),
         ("zone / mL", {"": "zone_volume_ml"}),
     ]
@@ -155,15 +160,24 @@ def histories(data: ReportData) -> Figure:
         if label.startswith("temperature"):
             for celsius in (50, 60, 100):
                 ax.axhline(celsius, color="#9aa7b2", linewidth=0.7, linestyle=":")
-            ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), fontsize=8, frameon=False)
+            # Single spots that dry out get very hot; the scale is for the tissue that matters.
+            ax.set_ylim(top=min(ax.get_ylim()[1], HOTTEST_SHOWN))
         else:
             ax.set_ylim(bottom=0)
+        if len(curves) > 1:
+            ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), fontsize=8, frameon=False)
         _calm(ax)
         ax.grid(axis="y", color="#e6eaee", linewidth=0.6)
         ax.set_axisbelow(True)
     figure.align_ylabels(axes)
     axes[-1].set_xlabel("time / min" + ("   (grey: no power)" if off else ""))
     return figure
+
+
+def _of_each(history: Mapping[str, Floats], column: str) -> dict[str, str]:
+    """Return a column's name under the name of each applicator, or under none when there is only one applicator."""
+    each = {key.removeprefix(f"{column}_"): key for key in history if key.startswith(f"{column}_")}
+    return each or {"": column}
 
 
 def _off_phases(minutes: Floats, power: Floats) -> list[tuple[float, float]]:
@@ -196,8 +210,8 @@ def _paint(ax: Axes, half: Section, values: Floats, colours: Any, scale: Normali
     corners = half.points[half.triangles]
     sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
     a, b = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
-    altitude = np.abs(a[0] * b[1] - a[1] * b[0]) / sides.max(axis=1)
-    mesh = _triangulation(half, half.triangles[altitude > SLIVER])
+    wide = np.abs(a[0] * b[1] - a[1] * b[0]) > SLIVER * sides.max(axis=1)
+    mesh = _triangulation(half, half.triangles[wide])
     return ax.tripcolor(mesh, values, shading="gouraud", cmap=colours, norm=scale, rasterized=True)
 
 

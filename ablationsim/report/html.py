@@ -10,8 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ablationsim.errors import OutputError
 from ablationsim.report.data import ReportData
+from ablationsim.results.files import write_whole
 
 MINUS = "\N{MINUS SIGN}"
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
@@ -54,15 +54,9 @@ def write_report(folder: Path, data: ReportData) -> Path:
     """
     images = pictures(data)
     page = folder / "report.html"
-    try:
-        for name, content in images.items():
-            (folder / name).write_bytes(content)
-        page.write_text(render(data, images), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"The report cannot be written to {folder}: {error.strerror or error}. Check the permissions of the folder "
-            "and the space on its disk, or choose another output folder."
-        ) from error
+    for name, content in images.items():
+        write_whole(folder / name, content)
+    write_whole(page, render(data, images))
     return page
 
 
@@ -120,11 +114,14 @@ def _kilojoule(joule: float) -> str:
     return fixed(joule / 1e3, 2)
 
 
+_LOSSES = {"coolant": "to the coolant", "perfusion": "to the blood", "outside": "outside the modelled tissue"}
+
+
 def _losses(balance: Mapping[str, Any]) -> list[tuple[str, float]]:
     """Return the named parts of the loss: keys such as lost_coolant_j."""
     prefix, suffix = "lost_", "_j"
     return [
-        (key[len(prefix) : -len(suffix)].replace("_", " "), float(value))
+        (_LOSSES.get(part := key[len(prefix) : -len(suffix)], part.replace("_", " ")), float(value))
         for key, value in balance.items()
         if key.startswith(prefix) and key.endswith(suffix) and key != "lost_j"
     ]

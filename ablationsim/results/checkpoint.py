@@ -1,7 +1,7 @@
 """Checkpoints: everything that a march needs to go on to the same numbers.
 
-Two are kept. Each is one NumPy archive (arrays only, nothing that could execute) with a SHA-256 sum beside its content, so that
-a torn or damaged file is recognised and the older one is used.
+Two are kept. Each is one NumPy archive (arrays only, nothing that could execute) with a SHA-256 sum beside its content,
+so that a torn or damaged file is recognised and the older one is used.
 """
 
 from __future__ import annotations

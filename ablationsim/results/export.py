@@ -99,4 +99,3 @@ def write_surface(path: Path, surface: Surface, sectors: int = 96) -> None:
     grid = meshio.Mesh(points, [("triangle", closed.facets[whole])])
     with replacing(path) as beside:
         meshio.write(beside, grid, file_format="stl", binary=True)
-

@@ -64,6 +64,6 @@ def make_folder(path: Path) -> None:
 def unwritable(path: Path, error: OSError) -> OutputError:
     """The error of a file or folder that cannot be written."""
     return OutputError(
-        f"{path} cannot be written: {error.strerror or error}. Check the permissions of the folder and the space on its "
-        "disk, or choose another folder with --output. What was written before is untouched."
+        f"{path} cannot be written: {error.strerror or error}. Check the permissions of the folder and the space on "
+        "its disk, or choose another folder with --output. What was written before is untouched."
     )

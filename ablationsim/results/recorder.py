@@ -58,7 +58,7 @@ class Recorder:
 
     @property
     def events(self) -> list[tuple[float, str]]:
-        """Time [s] and what the generators did so far, in the order of time; with the applicator if there are several."""
+        """Time [s] and what the generators did so far, in the order of time; with the applicator if several."""
         found = [
             (time, f"{name}: {text}" if len(self.names) > 1 else text)
             for name, controller in zip(self.names, self.march.controllers, strict=True)
@@ -169,8 +169,8 @@ class Recorder:
             self.march.restore(meta, arrays)
         except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(
-                f"The checkpoint in {self.folder} does not belong to this case ({error}). Start again without --resume and "
-                "with --overwrite."
+                f"The checkpoint in {self.folder} does not belong to this case ({error}). Start again without "
+                "--resume and with --overwrite."
             ) from error
         self._saved_at = self.march.state.time
         self._logged_events = len(self.events)

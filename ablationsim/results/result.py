@@ -39,7 +39,8 @@ class Result:
     frames : Frames
         Temperature fields at output times.
     fields : dict of str to (n,) array
-        Nodal fields at the end: ``max_temperature`` [K], ``level`` (positive inside the zone), ``omega``, ``cem43`` [min].
+        Nodal fields at the end: ``max_temperature`` [K], ``level`` (positive inside the zone), ``omega``, ``cem43``
+        [min].
     document : dict
         The content of ``zone.json``.
     record : dict

@@ -1,8 +1,8 @@
 """The run folder: what a run writes, and where.
 
-``case.toml`` (copy), ``resolved.json`` (every default, SI, versions, hashes), ``mesh.vtu``, ``log.txt``, ``history.csv``,
-``checkpoint/``, and when the run has finished ``zone.stl``, ``fields.npz``, ``fields.pvd`` with ``fields/*.vtu``, and last of all
-``zone.json``; the report adds its own files.
+``case.toml`` (copy), ``resolved.json`` (every default, SI, versions, hashes), ``mesh.vtu``, ``log.txt``,
+``history.csv``, ``checkpoint/``, and when the run has finished ``zone.stl``, ``fields.npz``, ``fields.pvd`` with
+``fields/*.vtu``, and last of all ``zone.json``; the report adds its own files.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def resumable(folder: Path, case: Case, *, resume: bool, overwrite: bool) -> boo
         return False
     if not _is_run(folder):
         raise OutputError(
-            f"{folder} holds no run but has files of its own under the names that a run would use ({', '.join(found)}). "
+            f"{folder} holds no run but has files of its own under names that a run would use ({', '.join(found)}). "
             "Choose another folder with --output."
         )
     if resume:
@@ -198,8 +198,8 @@ def _check_same(resolved: Path, case: Case) -> None:
     earlier.pop("run", None)
     if earlier != json.loads(json.dumps(case.resolved())):
         raise CheckpointError(
-            f"The run in {resolved.parent} was started from another case, device profile or tissue set than this one. Resume "
-            "it with the case that it was started with, or start again without --resume and with --overwrite."
+            f"The run in {resolved.parent} was started from another case, device profile or tissue set than this one. "
+            "Resume it with the case that it was started with, or start again without --resume and with --overwrite."
         )
 
 

@@ -93,10 +93,21 @@ def test_resuming_a_finished_run_changes_nothing(pulsed, pulsed_run):
     assert contents(pulsed_run.folder) == before
 
 
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory):
+    """A case file with so many changes of power that its march takes some seconds, and the folder of its whole run."""
+    case = tmp_path_factory.mktemp("slow") / "case.toml"
+    steps = [f'[[applicator.protocol]]\nmode = "power"\npower = "{power} W"\nduration = "0.1 s"' for power in (30, 60)]
+    needle = '[[applicator]]\nname = "A0"\nprofile = "rfa_cooltip_17g_2cm_like"\nrepeat = 40'
+    rest = '[tissue]\nset = "liver_human"\n[mesh]\nresolution = 4.0\n[time]\ncheckpoint_interval = "0.5 s"\n'
+    case.write_text("\n".join([needle, *steps, rest]))
+    ablationsim.simulate(ablationsim.Case.load(case), case.parent / "run")
+    return case, case.parent / "run"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_signals_in_mid_run(number, small, tmp_path, cli, assert_same_run):
-    case, folder = tmp_path / "case.toml", tmp_path / "run"
-    case.write_text(small.replace("5 s", "15 s").replace("[time]", "[time]\ntolerance = 0.05"))
+def test_signals_in_mid_run(number, slow, tmp_path, cli, assert_same_run):
+    (case, whole), folder = slow, tmp_path / "run"
     command = [sys.executable, "-m", "ablationsim.cli", "run", str(case), "-o", str(folder), "--no-report"]
     process = subprocess.Popen(
         command,
@@ -125,8 +136,20 @@ def test_signals_in_mid_run(number, small, tmp_path, cli, assert_same_run):
         words = shlex.split(errors.split("Continue with: ablationsim ")[1])
     done = cli(*words, "--no-report")
     assert done.returncode == 0, done.stderr
-    ablationsim.simulate(ablationsim.Case.load(case), tmp_path / "whole")
-    assert_same_run(tmp_path / "whole", folder)
+    assert_same_run(whole, folder)
+
+
+def test_a_signal_before_the_march_is_understood(slow, tmp_path, quick_cli, monkeypatch):
+    # Gmsh gives the signals back their default, which would end the process without a word.
+    def stopped(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("ablationsim.simulate.assemble", stopped)
+    done = quick_cli("run", slow[0], "-o", tmp_path / "run")
+    assert done.returncode == 130
+    assert "Stopped" in done.stderr
+    assert "--resume" in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_damaged_newest_checkpoint_is_passed_over(pulsed, pulsed_run, interrupted, assert_same_run):

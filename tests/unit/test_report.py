@@ -251,7 +251,7 @@ def test_energy_events_warnings_parameters_and_sources_are_there(page):
     text = words(page)
     for part in (
         "Delivered to the tissue 33.21 kJ",
-        "of which coolant 10.46 kJ",
+        "of which to the coolant 10.46 kJ",
         "2 generator events",
         "61.5 s impedance +20.0 Ω",
         "The start temperature is assumed",
