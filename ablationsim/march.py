@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ablationsim.device.generator import Controller, Reading
+from ablationsim.device.generator import Controller
+from ablationsim.device.signals import Reading
 from ablationsim.errors import SolverError
 from ablationsim.fem.kernels import Array
 from ablationsim.physics.bioheat import HeatOperator

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import sparse
 
-from ablationsim.device.generator import Demand, Reading
+from ablationsim.device.signals import Demand, Reading
 from ablationsim.fem.kernels import Array, element_look_up
 from ablationsim.physics.bioheat import Bioheat, HeatOperator
 from ablationsim.physics.circuit import Channel, CircuitState, solve_circuit

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablationsim.device.generator import Demand
+from ablationsim.device.signals import Demand
 from ablationsim.errors import SolverError
 from ablationsim.fem.kernels import Array
 

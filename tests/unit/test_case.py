@@ -301,7 +301,7 @@ def test_unreadable_files(tmp_path, content):
     path = tmp_path / "case.toml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(CaseError, match="no such file|not UTF-8"):
+    with pytest.raises(CaseError, match=r"no such file|not UTF-8"):
         Case.load(path)
     with pytest.raises(CaseError, match="cannot be read"):
         Case.load(tmp_path)

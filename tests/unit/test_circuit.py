@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ablationsim.device.generator import Demand
+from ablationsim.device.signals import Demand
 from ablationsim.errors import SolverError
 from ablationsim.physics.circuit import Channel, solve_circuit
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from verification.cases_meshes import cylinder, half_disk, spherical
 
-from ablationsim.device.generator import Demand
+from ablationsim.device.signals import Demand
 from ablationsim.fem.kernels import Array
 from ablationsim.fem.space import P1Space
 from ablationsim.mesh.mesh import Mesh

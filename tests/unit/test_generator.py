@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from ablationsim.device.generator import Controller, Demand, Reading
+from ablationsim.device.generator import Controller
 from ablationsim.device.profile import GeneratorSpec
 from ablationsim.device.protocol import Step
+from ablationsim.device.signals import Demand, Reading
 from ablationsim.errors import CheckpointError, DeviceError, SolverError
 
 STEP: TypeAdapter[Step] = TypeAdapter(Step)

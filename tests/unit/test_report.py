@@ -258,7 +258,7 @@ def test_energy_events_warnings_parameters_and_sources_are_there(page):
         "0.20 S/m 0.14 to 0.28 published hall2015 ✓ verified",
         "2 of 4 numbers are marked not verified",
         "Jacques et al. 1996: whitening of liver. not verified",
-        "60 s after power-off",
+        "60 s after the end of the protocol",
     ):
         assert part in text, part
 

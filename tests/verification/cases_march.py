@@ -14,11 +14,11 @@ from ablationsim.device.profile import GeneratorSpec
 from ablationsim.device.protocol import VoltageStep
 from ablationsim.fem.space import P1Space
 from ablationsim.march import March
-from ablationsim.step import Problem, TimeControl
 from ablationsim.physics.bioheat import Bioheat, CooledSurface
 from ablationsim.physics.circuit import Channel
 from ablationsim.physics.damage import DamageModel
 from ablationsim.physics.electric import Electric, ElectricField
+from ablationsim.step import Problem, TimeControl
 from ablationsim.tissue import TissueTables
 
 Law = Callable[[Array], Array]
