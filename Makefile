@@ -44,7 +44,7 @@ $(VENV)/.installed: pyproject.toml hpc/system-packages.sh
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[test,docs,mpi]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,docs]'
 	@touch $@
 
 clean:

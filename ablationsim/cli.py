@@ -122,6 +122,7 @@ def list_devices() -> None:
 def show_device(name: Annotated[str, typer.Argument(help="Profile name, or path of a .toml file.")]) -> None:
     """Show a profile: every number with its unit, its source and how sure it is."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from ablationsim.device import Device
@@ -131,12 +132,14 @@ def show_device(name: Annotated[str, typer.Argument(help="Profile name, or path 
     device = Device.load(name)
     console = Console()
     console.print(
-        f"[bold]{device.title}[/bold]\nmodelled like {device.like}\n\n{device.notes.strip()}\n", highlight=False
+        f"[bold]{escape(device.title)}[/bold]\nmodelled like {escape(device.like)}\n\n{escape(device.notes.strip())}\n",
+        highlight=False,
     )
     table = Table("Parameter", "Value", "Status", "Read in source", "Source", box=None)
     for place, sourced in device.parameters.items():
         read = ("yes" if sourced.verified else "no") if sourced.citation is not None else "-"
-        table.add_row(place, show(sourced.value, sourced.dimension), sourced.status, read, sourced.source)
+        value = show(sourced.value, sourced.dimension)
+        table.add_row(place, value, sourced.status, read, escape(sourced.source))
     console.print(table)
     for step in device.default_protocol:
         console.print(f"Default protocol: {describe(step)}", highlight=False)
@@ -176,6 +179,7 @@ def mesh(
 def doctor() -> None:
     """Say what is installed, what is missing and how to get it; solve a small problem to prove that it works."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from ablationsim.doctor import examine
@@ -183,14 +187,10 @@ def doctor() -> None:
     table = Table("", "What", "Found", "Cure", box=None)
     findings = examine()
     for finding in findings:
-        mark = (
-            "[green]ok[/green]"
-            if finding.ok
-            else ("[red]missing[/red]" if finding.needed else "[yellow]absent[/yellow]")
-        )
-        table.add_row(mark, finding.name, finding.found, finding.cure)
+        mark = "[green]ok[/green]" if finding.ok else "[red]missing[/red]"
+        table.add_row(mark, *(escape(text) for text in (finding.name, finding.found, finding.cure)))
     Console().print(table)
-    if any(finding.needed and not finding.ok for finding in findings):
+    if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import platform
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,13 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from ablationsim.errors import AblationSimError
 
 _PACKAGES = (
-    "numpy", "scipy", "scikit-fem", "numba", "pyamg", "gmsh", "meshio", "pyvista", "matplotlib", "pydantic", "pint",
-    "jinja2",
+    "numpy", "scipy", "scikit-fem", "numba", "pyamg", "gmsh", "meshio", "matplotlib", "pydantic", "pint", "jinja2",
 )  # fmt: skip
-_OPTIONAL = {
-    "mpi4py": "pip install 'ablationsim[mpi]'",
-    "petsc4py": "Debian and Ubuntu: apt-get install python3-petsc4py, in an environment that sees system packages",
-}
 _GMSH_LIBRARIES = ("libGLU.so.1", "libXcursor.so.1", "libXft.so.2", "libXinerama.so.1")
 _GMSH_CURE = "Debian and Ubuntu: apt-get install libglu1-mesa libxcursor1 libxft2 libxinerama1"
 
@@ -32,7 +26,6 @@ class Finding:
     ok: bool
     found: str
     cure: str = ""
-    needed: bool = True
 
 
 def examine() -> list[Finding]:
@@ -46,10 +39,6 @@ def _libraries() -> Iterator[Finding]:
     for name in _PACKAGES:
         found = _version(name)
         yield Finding(name, found is not None, found or "not installed", "" if found else f"pip install {name}")
-    for name, cure in _OPTIONAL.items():
-        found = _version(name)
-        text = found or "not installed (for runs on many nodes only)"
-        yield Finding(name, found is not None, text, "" if found else cure, needed=False)
 
 
 def _version(name: str) -> str | None:
@@ -63,9 +52,6 @@ def _system() -> Iterator[Finding]:
     missing = [name for name in _GMSH_LIBRARIES if not _loads(name)]
     text = "not found: " + ", ".join(missing) if missing else "all found"
     yield Finding("system libraries of gmsh", not missing, text, _GMSH_CURE if missing else "")
-    launcher = shutil.which("mpiexec") or shutil.which("mpirun")
-    cure = "" if launcher else "Debian and Ubuntu: apt-get install openmpi-bin; clusters: load the MPI module"
-    yield Finding("MPI launcher", launcher is not None, launcher or "not found", cure, needed=False)
 
 
 def _loads(library: str) -> bool:
