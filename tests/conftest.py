@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +79,8 @@ def pulsed_run(pulsed, tmp_path_factory) -> ablationsim.Result:
 def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the command line to its end in a process of its own."""
 
-    def run(*words: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "ablationsim.cli", *map(str, words)]
+    def run(*words: str | Path, launcher: Sequence[str] = (), **options: Any) -> subprocess.CompletedProcess[str]:
+        command = [*launcher, sys.executable, "-m", "ablationsim.cli", *map(str, words)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
         return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, **options)
 

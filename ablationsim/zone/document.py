@@ -61,7 +61,7 @@ def zone_document(
     criterion : mapping
         What counts as ablated, for example {"name": "arrhenius", "set": "whitening", "threshold": 1.0}.
     time_s, power_off_s : float
-        Time at which the zone is taken, and time at which heating ended, in s from the start of the run.
+        Time at which the zone is taken, and time at which the last protocol ended, in s from the start of the run.
     isotherms : mapping of str to ZoneMetrics
         The zones inside isotherms of the highest temperature, by temperature in °C.
     strain : float

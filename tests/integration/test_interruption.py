@@ -144,7 +144,7 @@ def test_a_signal_before_the_march_is_understood(slow, tmp_path, quick_cli, monk
     def stopped(*arguments):
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr("ablationsim.simulate.assemble", stopped)
+    monkeypatch.setattr(sys.modules["ablationsim.simulate"], "assemble", stopped)
     done = quick_cli("run", slow[0], "-o", tmp_path / "run")
     assert done.returncode == 130
     assert "Stopped" in done.stderr

@@ -69,7 +69,8 @@ def test_the_cooled_electrode_of_the_demo():
     assert (device.applicator.tip_shape, device.applicator.tip_length) == ("conical", pytest.approx(1.5e-3))
     assert (tip.terminal, tip.length, tip.wall_coefficient) == ("active", pytest.approx(0.03), 3366.0)
     assert tip.coolant_temperature == pytest.approx(288.15)
-    assert (shaft.terminal, shaft.wall_coefficient) == (None, 0.0)
+    assert (shaft.terminal, shaft.wall_coefficient) == (None, 3366.0)
+    assert shaft.coolant_temperature == pytest.approx(288.15)
     assert (device.generator.max_power, device.generator.max_current) == (200.0, 2.0)
     (step,) = device.default_protocol
     assert (step.mode, step.power, step.duration) == ("impedance", 200.0, 720.0)
