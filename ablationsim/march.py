@@ -175,6 +175,10 @@ class March:
         state.slope = (after - before) / ((1.0 - GAMMA) * dt)
         state.time += dt
         state.temperature, state.field, state.operator = trial.temperature, trial.field, trial.operator
+        if problem.bioheat.perfused:
+            # The step foresaw the damage; from here on the damage that was done counts.
+            factor = problem.damage.perfusion_factor(state.damage)
+            state.operator = problem.bioheat.with_perfusion(trial.operator, factor)
         state.energy.generator += trial.generator
         state.energy.outside += trial.outside
         state.energy.coolant += trial.coolant

@@ -20,7 +20,7 @@ from ablationsim.physics.damage import DamageModel
 from ablationsim.physics.electric import Electric
 from ablationsim.step import Problem, TimeControl
 
-STEP_TOLERANCE = 2.0
+STEP_TOLERANCE = 3.0
 """Default tolerance of a time step [K]: see `ablationsim.step.TimeControl`."""
 
 _ELECTRIC_RTOL = 1e-4

@@ -117,6 +117,10 @@ class Bioheat:
         perfusion = self._perfusion if perfusion_factor is None else self._perfusion * perfusion_factor
         return HeatOperator(self.space.matrix.values(conductivity), perfusion)
 
+    def with_perfusion(self, operator: HeatOperator, perfusion_factor: Array) -> HeatOperator:
+        """The same conduction with another share of perfusion ``(n,)``."""
+        return HeatOperator(operator.conduction, self._perfusion * perfusion_factor)
+
     def flux(self, operator: HeatOperator, temperature: Array, heat: Array) -> Array:
         """Nodal net heating ``(n,)`` [W]: sources less conduction, perfusion and coolant."""
         theta = temperature - self.reference
@@ -169,7 +173,7 @@ class Bioheat:
             matrix.diagonal,
             energy,
             change,
-            1e-2,
+            1e-3,
             200,
         )
         return change
