@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ablationsim.errors import AblationSimError, best_match
 from ablationsim.units import DIMENSIONS, exact, parse, show
@@ -245,16 +245,3 @@ class Of:
                 "note": {"type": "string"},
             },
         }
-
-
-SourcedLength = Annotated[Sourced, Of("length")]
-SourcedPower = Annotated[Sourced, Of("power")]
-SourcedVoltage = Annotated[Sourced, Of("voltage")]
-SourcedCurrent = Annotated[Sourced, Of("current")]
-SourcedResistance = Annotated[Sourced, Of("resistance")]
-SourcedTemperature = Annotated[Sourced, Of("temperature")]
-SourcedDuration = Annotated[Sourced, Of("duration")]
-SourcedFrequency = Annotated[Sourced, Of("frequency")]
-SourcedWallCoefficient = Annotated[Sourced, Of("wall_coefficient")]
-SourcedFraction = Annotated[Sourced, Of("fraction")]
-SourcedRatio = Annotated[Sourced, Of("ratio")]

@@ -1,6 +1,6 @@
-"""Marching simplices: where a piecewise linear level is positive, cell by cell, and where it passes through zero.
+"""Marching simplices: where a piecewise linear level passes through zero, cell by cell.
 
-Both answers are exact for the linear interpolant. In every cell the corners are put in order of falling level, so that
+The answer is exact for the linear interpolant. In every cell the corners are put in order of falling level, so that
 a triangle has two ways of being cut and a tetrahedron three; a number counts the positive corners. A new point is
 written (i, j): the zero of the level on the edge from positive corner i to non-positive corner j; (i, i) is corner i.
 """
@@ -18,22 +18,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.integer[Any]]
 Simplices = tuple[tuple[tuple[int, int], ...], ...]
 
-# (vertices of a cell, positive corners) -> simplices that fill the positive part
-INSIDE: dict[tuple[int, int], Simplices] = {
-    (3, 1): (((0, 0), (0, 1), (0, 2)),),
-    (3, 2): (((0, 0), (1, 1), (1, 2)), ((0, 0), (1, 2), (0, 2))),
-    (4, 1): (((0, 0), (0, 1), (0, 2), (0, 3)),),
-    (4, 2): (
-        ((0, 0), (0, 2), (0, 3), (1, 1)),
-        ((1, 1), (0, 2), (0, 3), (1, 3)),
-        ((1, 1), (0, 2), (1, 3), (1, 2)),
-    ),
-    (4, 3): (
-        ((0, 0), (1, 1), (2, 2), (2, 3)),
-        ((0, 0), (1, 1), (2, 3), (1, 3)),
-        ((0, 0), (1, 3), (2, 3), (0, 3)),
-    ),
-}
 # (vertices of a cell, positive corners) -> facets of the zero set; for a positively oriented cell a segment has the
 # positive part on its left and the normal of a triangle points out of it
 ZERO: dict[tuple[int, int], Simplices] = {
