@@ -13,7 +13,7 @@ from ablationsim.errors import AblationSimError, best_match
 from ablationsim.units import DIMENSIONS, exact, parse, show
 
 if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    pass
 
 Status = Literal["published", "calculated", "assumed", "calibrated"]
 """Origin of a number: read in a publication, computed from published ones, chosen, or fitted to measurements."""
@@ -213,35 +213,3 @@ def _limits(data: Any, dimension: str) -> tuple[float, float]:
     if low > high:
         raise ValueError(f"range has its low end {data[0]!r} above its high end {data[1]!r}")
     return low, high
-
-
-@dataclass(frozen=True)
-class Of:
-    """Marker for pydantic: ``Annotated[Sourced, Of("length")]`` is a number with its origin, of this dimension."""
-
-    dimension: str
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
-        from pydantic_core import core_schema
-
-        return core_schema.no_info_plain_validator_function(
-            lambda data: Sourced.read(data, self.dimension),
-            serialization=core_schema.plain_serializer_function_ser_schema(Sourced.to_dict),
-        )
-
-    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        quantity = {"type": ["string", "number"], "examples": [DIMENSIONS[self.dimension].example]}
-        return {
-            "type": "object",
-            "required": ["value", "status", "source"],
-            "additionalProperties": False,
-            "properties": {
-                "value": quantity,
-                "status": {"enum": list(get_args(Status))},
-                "verified": {"type": "boolean"},
-                "source": {"type": "string", "description": "a key of citations.toml or a sentence"},
-                "range": {"type": "array", "items": quantity, "minItems": 2, "maxItems": 2},
-                "range_source": {"type": "string"},
-                "note": {"type": "string"},
-            },
-        }
