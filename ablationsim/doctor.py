@@ -1,4 +1,4 @@
-"""What this installation can do: libraries, system libraries, and a small solve that proves it."""
+"""What this installation can do: libraries, system libraries, and small runs that prove it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,14 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at the installation; the last finding comes from a solve, which also compiles the kernels for later runs."""
-    return [*_libraries(), *_system(), _tried("device profiles", _profiles), _tried("trial run", _trial_run)]
+    """Look at the installation; the last findings come from runs, which also compile the kernels for later ones."""
+    return [
+        *_libraries(),
+        *_system(),
+        _tried("device profiles", _profiles),
+        _tried("trial run", lambda: _trial_run("rfa_cooltip_17g_3cm_like", "RFA")),
+        _tried("trial run", lambda: _trial_run("mwa_slot_reference", "MWA")),
+    ]
 
 
 def _libraries() -> Iterator[Finding]:
@@ -79,12 +85,12 @@ def _profiles() -> str:
     return f"{len(names)} devices, {len(Tissue.names())} tissue sets"
 
 
-def _trial_run() -> str:
+def _trial_run(profile: str, kind: str) -> str:
     import ablationsim
 
     case = ablationsim.Case.from_dict(
         {
-            "device": {"profile": "rfa_cooltip_17g_3cm_like"},
+            "device": {"profile": profile},
             "protocol": [{"mode": "power", "power": "50 W", "duration": "2 s"}],
             "tissue": {"set": "liver_porcine_ex_vivo"},
             "zone": {"cooling": "0 s"},
@@ -93,4 +99,4 @@ def _trial_run() -> str:
     )
     result = ablationsim.simulate(case)
     closes = result.document["energy_balance"]["relative_error"]
-    return f"2 s of RFA on {len(result.mesh.points)} nodes, energy balance closes to {100 * closes:.1g} %"
+    return f"2 s of {kind} on {len(result.mesh.points)} nodes, energy balance closes to {100 * closes:.1g} %"

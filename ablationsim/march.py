@@ -19,8 +19,10 @@ from ablationsim.errors import SolverError
 from ablationsim.fem.kernels import Array
 from ablationsim.physics.bioheat import HeatOperator
 from ablationsim.physics.damage import Damage
-from ablationsim.physics.electric import ElectricField
 from ablationsim.step import GAMMA, Energy, Problem, State, Trial
+
+STRIDE = 1e-3
+"""Longest way that an applicator which is on is pulled back in one step [m]."""
 
 _FIRST_STEP = 0.05  # s, after every change of phase
 _SHORTEST_STEP = 1e-7  # s
@@ -58,7 +60,9 @@ class March:
             operator=problem.bioheat.operator(temperature),
         )
         self._initial_content = problem.bioheat.stored_energy(temperature)
-        self.readings = [Reading(0.0, 0.0, 0.0, 0.0, math.nan, problem.initial_temperature) for _ in controllers]
+        idle = problem.source.drive(None, [controller.demand() for controller in controllers])
+        self.readings = problem.readings(idle, temperature)
+        self.flows = idle.flows
 
     # -- the march ---------------------------------------------------------------------------------------------------
 
@@ -96,10 +100,26 @@ class March:
         # Two nearly equal steps to the horizon instead of a long and a tiny one.
         if dt < longest < 2.0 * dt:
             dt = 0.5 * longest
+        dt = self._refresh(dt)
         trial, dt, crossing = self._accurate_step(dt)
         self._accept(trial, dt)
         if crossing or (horizon == event and state.time >= event - 1e-9):
             self._change_phase(state.time)
+
+    def _refresh(self, dt: float) -> float:
+        """Let the source adapt to the present state; returns the step, cut to one stride of what is pulled back."""
+        state = self.state
+        demands = [controller.demand() for controller in self.controllers]
+        for controller, demand in zip(self.controllers, demands, strict=True):
+            way = controller.withdrawn(state.time + dt) - controller.withdrawn(state.time)
+            if demand.kind != "off" and way > STRIDE:
+                dt *= STRIDE / way
+        # An applicator that moves acts from the place that it has in the middle of the step.
+        withdrawn = [controller.withdrawn(state.time + 0.5 * dt) for controller in self.controllers]
+        highest = state.damage.max_temperature
+        if self.problem.source.refresh(state.temperature, highest, demands, withdrawn):
+            state.field = None
+        return dt
 
     def _step(self, dt: float) -> Trial:
         demands = [controller.demand() for controller in self.controllers]
@@ -185,6 +205,7 @@ class March:
         state.energy.perfusion += trial.perfusion
         state.steps += 1
         self.readings = [replace(reading, time_s=state.time) for reading in trial.readings]
+        self.flows = trial.flows
         for controller, reading in zip(self.controllers, self.readings, strict=True):
             if not controller.finished:
                 controller.accept(reading)
@@ -228,10 +249,8 @@ class March:
             "conduction": state.operator.conduction,
             "perfusion": state.operator.perfusion,
             **{f"damage_{name}": values for name, values in vars(state.damage).items()},
-            **{f"electric_{name}": values for name, values in self.problem.electric.state().items()},
+            **{f"source_{name}": values for name, values in self.problem.source.state(state.field).items()},
         }
-        if state.field is not None:
-            arrays |= {f"field_{name}": values for name, values in vars(state.field).items()}
         return meta, arrays
 
     def restore(self, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -252,7 +271,7 @@ class March:
             controller.restore(saved)
         self.readings = [Reading(**reading) for reading in meta["readings"]]
         self.power_off = meta["power_off"]
-        self.problem.electric.restore(group("electric_"))
+        field = self.problem.source.restore(group("source_"))
         self.state = State(
             time=meta["time"],
             temperature=arrays["temperature"],
@@ -260,7 +279,7 @@ class March:
             energy=Energy(**meta["energy"]),
             step=meta["step"],
             slope=arrays["slope"],
-            field=ElectricField(**group("field_")) if "field_conductance" in arrays else None,
+            field=field,
             operator=HeatOperator(arrays["conduction"], arrays["perfusion"]),
             steps=meta["steps"],
             rejected=meta["rejected"],

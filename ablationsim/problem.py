@@ -5,19 +5,31 @@ from __future__ import annotations
 import numpy as np
 
 from ablationsim.case import Case
+from ablationsim.device import Device
 from ablationsim.device.generator import Controller
 from ablationsim.device.profile import InfusionSpec
 from ablationsim.errors import GeometryError
 from ablationsim.fem.kernels import Array
+from ablationsim.fem.location import Locator
 from ablationsim.fem.probing import probe_matrix
 from ablationsim.fem.space import P1Space
 from ablationsim.geometry.applicator import Applicator
 from ablationsim.geometry.geometry import Geometry, conductor_centre
 from ablationsim.mesh.mesh import Mesh
+from ablationsim.physics.antenna_field import (
+    Extent,
+    antenna_solver,
+    complex_permittivity,
+    power_depth,
+    radiating_part,
+)
+from ablationsim.physics.antennas import Antenna, MicrowaveSource
 from ablationsim.physics.bioheat import Bioheat, CooledSurface
 from ablationsim.physics.circuit import Channel
 from ablationsim.physics.damage import DamageModel
 from ablationsim.physics.electric import Electric
+from ablationsim.physics.feed import Feed, wall_top
+from ablationsim.physics.radiofrequency import RadiofrequencySource
 from ablationsim.step import Problem, TimeControl
 
 STEP_TOLERANCE = 3.0
@@ -48,28 +60,19 @@ def assemble(case: Case, geometry: Geometry, mesh: Mesh) -> Problem:
     """
     space = P1Space(mesh)
     surfaces = [s for s in geometry.surfaces.values() if len(mesh.facets.get(s.name, ()))]
-    names = list(geometry.terminals)
-    terminals = [[s.name for s in surfaces if s.terminal == name] for name in names]
-    channels = [_channel(applicator, names) for applicator in geometry.applicators]
-    outer = case.domain.boundary
-    if outer == "insulated" and any(not channel.negative for channel in channels):
-        raise GeometryError(
-            "domain.boundary = 'insulated' leaves a monopolar electrode without a return for its current. Use "
-            "'far_field' or 'grounded', or a bipolar device."
-        )
-    centre = mesh_coordinates(mesh, conductor_centre(geometry.applicators)[None])[0]
     temperature = case.tissue.initial_temperature
     cooled = [
         CooledSurface([s.name], s.wall_coefficient, s.coolant_temperature) for s in surfaces if s.wall_coefficient > 0
     ]
+    bioheat = Bioheat(space, case.tissue, cooled, reference=temperature)
     reach = max(applicator.radius for applicator in geometry.applicators) + 1e-3
     probes = np.array([probe.position for probe in case.probes]).reshape(-1, 3)
+    # All applicators of a case are of one kind.
+    build_source = _microwave if case.applicators[0].device.modality == "mwa" else _radiofrequency
     return Problem(
-        bioheat=Bioheat(space, case.tissue, cooled, reference=temperature),
-        electric=Electric(space, terminals, outer, centre, _ELECTRIC_RTOL),
+        bioheat=bioheat,
+        source=build_source(case, geometry, bioheat),
         damage=DamageModel(case.zone.criterion, case.zone.arrhenius_set, case.zone.isotherm_temperature),
-        sigma_factor=_sigma_factor(case, geometry, mesh),
-        channels=channels,
         thermocouples=[
             probe_matrix(mesh, mesh_coordinates(mesh, a.to_world(a.thermocouples)), reach) for a in geometry.applicators
         ],
@@ -89,6 +92,69 @@ def mesh_coordinates(mesh: Mesh, points: Array) -> Array:
     if not mesh.axisymmetric:
         return points
     return np.column_stack([np.hypot(points[:, 0], points[:, 1]), points[:, 2]])
+
+
+def _radiofrequency(case: Case, geometry: Geometry, bioheat: Bioheat) -> RadiofrequencySource:
+    """Electrodes and the circuits of their generators."""
+    space, mesh = bioheat.space, bioheat.space.mesh
+    names = list(geometry.terminals)
+    surfaces = [s for s in geometry.surfaces.values() if len(mesh.facets.get(s.name, ()))]
+    terminals = [[s.name for s in surfaces if s.terminal == name] for name in names]
+    channels = [_channel(applicator, names) for applicator in geometry.applicators]
+    outer = case.domain.boundary
+    if outer == "insulated" and any(not channel.negative for channel in channels):
+        raise GeometryError(
+            "domain.boundary = 'insulated' leaves a monopolar electrode without a return for its current. Use "
+            "'far_field' or 'grounded', or a bipolar device."
+        )
+    centre = mesh_coordinates(mesh, conductor_centre(geometry.applicators)[None])[0]
+    electric = Electric(space, terminals, outer, centre, _ELECTRIC_RTOL)
+    return RadiofrequencySource(space, bioheat.tables, electric, channels, _sigma_factor(case, geometry, mesh))
+
+
+def _microwave(case: Case, geometry: Geometry, bioheat: Bioheat) -> MicrowaveSource:
+    """Antennas with their feeds and field solvers."""
+    locator = Locator(bioheat.space.mesh)
+    antennas = [
+        _antenna(case, part.device, geometry, applicator, bioheat.space, locator)
+        for part, applicator in zip(case.applicators, geometry.applicators, strict=True)
+    ]
+    return MicrowaveSource(antennas, case.microwave, case.tissue.initial_temperature)
+
+
+def _antenna(
+    case: Case, device: Device, geometry: Geometry, applicator: Applicator, space: P1Space, locator: Locator
+) -> Antenna:
+    assert device.antenna is not None
+    frequency = device.generator.frequency
+    law = case.tissue.dielectric_at(frequency, case.microwave.floors)
+    unheated = np.array(case.tissue.initial_temperature)
+    permittivity, conductivity = float(law.permittivity(unheated)), float(law.conductivity(unheated))
+    if geometry.axisymmetric:
+        extent = Extent.of(geometry.domain, applicator)
+    else:
+        depth = power_depth(complex_permittivity(permittivity, conductivity, frequency), frequency)
+        extent = Extent.round(device, depth).within(geometry.domain, applicator)
+    # A coarse mesh of the tissue may do where one of the antenna does not.
+    solver, port = antenna_solver(device, applicator, permittivity, extent, min(case.mesh.resolution, 1.0))
+    return Antenna(
+        applicator,
+        radiating=radiating_part(device),
+        cooled=any(section.wall_coefficient > 0.0 for section in applicator.sections),
+        frequency=frequency,
+        feed=Feed(
+            efficiency=device.antenna.efficiency,
+            attenuation=device.antenna.shaft_attenuation,
+            port=port,
+            end=applicator.length,
+            surface=wall_top(space, applicator),
+            heats=case.microwave.shaft_heating,
+        ),
+        solver=solver,
+        dielectric=law,
+        space=space,
+        locator=locator,
+    )
 
 
 def _channel(applicator: Applicator, names: list[str]) -> Channel:

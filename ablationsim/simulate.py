@@ -20,12 +20,16 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from ablationsim.case import Case
 from ablationsim.errors import Interrupted
 from ablationsim.geometry.geometry import Geometry
 from ablationsim.march import March
 from ablationsim.mesh.generate import mesh_of
+from ablationsim.mesh.mesh import Mesh
+from ablationsim.physics.antennas import MicrowaveSource
 from ablationsim.physics.damage import ARRHENIUS_SETS, CEM43_THRESHOLD_MIN, THREE_STATE_THRESHOLD
 from ablationsim.problem import assemble, controllers
 from ablationsim.results import Result, run_folder
@@ -39,6 +43,9 @@ REFINEMENT = 1.5
 """Ratio of element sizes between a run and its refinement."""
 
 _CLOSURE = 0.005  # share of the energy put in that may be unaccounted for without a warning
+_RIM = 10e-3  # m: distance from where a shaft leaves the domain within which its edge may warm without a warning
+_FIELD_CLOSURE = 1e-3  # the same for the power of an antenna's field
+_REFLECTION = 0.5  # share of the power at an antenna's port that may be reflected without a warning
 
 
 def simulate(
@@ -127,6 +134,7 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
         march.run(recorder.observe, recorder.next_stop)
 
     document = _zone(case, geometry, march, _warnings(march, recorder.history))
+    source = march.problem.source
     warnings = [*document["warnings"], *notes]
     for warning in warnings:
         log.write(f"warning: {warning}")
@@ -138,6 +146,7 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
         "rejected_steps": march.state.rejected,
         "setup_wall_s": meshed - started,
         "march_wall_s": time.perf_counter() - meshed,
+        **({"field_solves": source.solves} if isinstance(source, MicrowaveSource) else {}),
         "events": recorder.events,
         "warnings": warnings,
     }
@@ -159,7 +168,8 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
     )
     if folder is not None:
         run_folder.finish(folder, result)
-    log.write(f"finished after {march.state.steps} steps")
+    solves = f" and {source.solves} solutions of the field" if isinstance(source, MicrowaveSource) else ""
+    log.write(f"finished after {march.state.steps} steps{solves}")
     return result
 
 
@@ -169,6 +179,7 @@ def _zone(case: Case, geometry: Geometry, march: March, warnings: list[str]) -> 
     first = geometry.applicators[0]
     energy = state.energy
     missing = energy.generator - march.stored - energy.lost
+    source = march.problem.source
     assert march.power_off is not None
     return zone_document(
         measure(mesh, march.problem.damage.level(damage), first.tip, first.axis),
@@ -186,6 +197,7 @@ def _zone(case: Case, geometry: Geometry, march: March, warnings: list[str]) -> 
             "lost_outside_j": energy.outside,
             "relative_error": abs(missing) / energy.generator if energy.generator else 0.0,
         },
+        microwave=source.document() if isinstance(source, MicrowaveSource) else None,
         warnings=warnings,
     )
 
@@ -221,8 +233,7 @@ def _warnings(march: March, history: History) -> list[str]:
         found.append(
             f"The energy balance does not close: {missing:.1f} J of {state.energy.generator:.1f} J are missing."
         )
-    space = march.problem.bioheat.space
-    outer = np.unique(space.mesh.facets["outer"])
+    outer = _edge(march.problem.bioheat.space.mesh)
     warmed = float(np.max(np.abs(state.damage.max_temperature[outer] - march.problem.initial_temperature)))
     if warmed > 2.0:
         found.append(
@@ -234,6 +245,37 @@ def _warnings(march: March, history: History) -> list[str]:
         found.append(
             f"The hottest spot reached {hottest:.0f} °C, where tissue chars: the model knows no charring beyond the "
             "loss of conductivity."
+        )
+    if isinstance(march.problem.source, MicrowaveSource):
+        found += _antenna_warnings(march.problem.source)
+    return found
+
+
+def _edge(mesh: Mesh) -> NDArray[np.int32]:
+    """Nodes on the outside of the domain, without those round the places where applicators leave it.
+
+    A shaft that is heated along its way warms the edge there whatever the size of the domain.
+    """
+    outer = np.unique(mesh.facets["outer"])
+    walls = [nodes.ravel() for name, nodes in mesh.facets.items() if name != "outer"]
+    rims = np.intersect1d(outer, np.concatenate(walls)) if walls else outer[:0]
+    if len(rims) == 0:
+        return outer
+    distance, _ = cKDTree(mesh.points[rims]).query(mesh.points[outer])
+    return outer[distance > _RIM]
+
+
+def _antenna_warnings(source: MicrowaveSource) -> list[str]:
+    found = []
+    if source.reflection > _REFLECTION:
+        found.append(
+            f"An antenna reflected up to {100.0 * source.reflection:.0f} % of the power at its port: it is badly "
+            "matched to the tissue. A real generator would reduce its power or stop, and the cable would heat up."
+        )
+    if source.closure > _FIELD_CLOSURE:
+        found.append(
+            f"The power balance of an antenna's field misses up to {100.0 * source.closure:.2g} % of the power at the "
+            "port. Use a finer mesh resolution."
         )
     return found
 

@@ -1,26 +1,27 @@
-"""One coupled step in time: electric field, heat and damage under the generators' demands.
+"""One coupled step in time: source of heat, heat and damage under the generators' demands.
 
 A step is TR-BDF2 (Bank et al. 1985; Hosea and Shampine 1996): a trapezoidal stage to ``t + (2 - sqrt 2) dt`` and a BDF2
 stage to ``t + dt``, second order and L-stable, with an embedded third-order formula whose difference is the error
 estimate. The temperature-dependent coefficients (conductivities, perfusion) of a stage are taken at a temperature
-extrapolated from the states before it, which keeps the order and needs one linear electric problem a stage; a third one
-at the end of the step, for which the last is a good guess, gives the impedance that the generators see.
+extrapolated from the states before it, which keeps the order and needs one linear field problem a stage; a third one
+at the end of the step, for which the last is a good guess, gives what the generators read.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from ablationsim.device.signals import Demand, Reading
-from ablationsim.fem.kernels import Array, element_look_up
+from ablationsim.fem.kernels import Array
 from ablationsim.physics.bioheat import Bioheat, HeatOperator
-from ablationsim.physics.circuit import Channel, CircuitState, solve_circuit
 from ablationsim.physics.damage import Damage, DamageModel
-from ablationsim.physics.electric import Electric, ElectricField
+from ablationsim.physics.source import Drive, Source
 
 GAMMA = 2.0 - math.sqrt(2.0)  # end of the trapezoidal stage
 _W = math.sqrt(2.0) / 4.0  # weight of the first two fluxes in the step
@@ -72,7 +73,7 @@ class State:
     energy: Energy
     step: float
     slope: Array  # of the enthalpy between the last two states [J/m3/s]; zero after a change of phase
-    field: ElectricField | None
+    field: Any | None  # of the source
     operator: HeatOperator
     steps: int = 0
     rejected: int = 0
@@ -84,10 +85,11 @@ class Trial:
 
     temperature: Array
     middle: Array
-    field: ElectricField | None
+    field: Any | None
     operator: HeatOperator
     error: float
     readings: list[Reading]
+    flows: Mapping[str, float]
     generator: float
     outside: float
     coolant: float
@@ -96,15 +98,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Problem:
-    """All parts of a simulation that do not change with time.
+    """The parts of a simulation.
 
     Attributes
     ----------
-    bioheat, electric, damage : the physics on one space.
-    sigma_factor : (n,) array
-        Nodal multiplier of the electric conductivity (infused saline); one elsewhere.
-    channels : list of Channel
-        One per generator, in the order of the controllers.
+    bioheat, source, damage : the physics on one space.
     thermocouples : list of (p, n) matrices
         Tip thermocouples of each applicator.
     probes : (p, n) matrix
@@ -114,10 +112,8 @@ class Problem:
     """
 
     bioheat: Bioheat
-    electric: Electric
+    source: Source
     damage: DamageModel
-    sigma_factor: Array
-    channels: list[Channel]
     thermocouples: list[sparse.csr_matrix]
     probes: sparse.csr_matrix
     initial_temperature: float
@@ -129,52 +125,50 @@ class Problem:
         Parameters
         ----------
         state : State
-            Where to start. A missing electric field is filled in.
+            Where to start. A missing field is filled in.
         dt : float
             Length of the step [s].
         demands : list of Demand
             What each generator asks for during the step.
         standby : bool
-            Whether the impedance is wanted at the end of the step although no generator delivers power.
+            Whether readings are wanted at the end of the step although no generator delivers power.
 
         Raises
         ------
         SolverError
             If an equation could not be solved; a shorter step may do.
         """
-        bioheat = self.bioheat
+        bioheat, source = self.bioheat, self.source
         driven = any(demand.kind != "off" for demand in demands)
         if standby and state.field is None:
-            state.field = self._field(state.time, state.temperature)
+            state.field = source.field(state.time, state.temperature)
         tolerance = _ERROR_VOLUME * (_NEWTON * self.control.tolerance) ** 2
         content, _ = bioheat.enthalpy(state.temperature)
         energy = bioheat.space.lumped_mass * content
 
-        circuit, heat = self._drive(state.field if driven else None, demands)
-        powers = [self._powers(circuit, state.field, state.operator, state.temperature)]
-        fluxes = [bioheat.flux(state.operator, state.temperature, heat)]
+        drive = source.drive(state.field if driven else None, demands)
+        powers = [self._powers(drive, state.operator, state.temperature)]
+        fluxes = [bioheat.flux(state.operator, state.temperature, drive.heat)]
 
         guess = bioheat.temperature_at(content + GAMMA * dt * state.slope)
-        field = self._field(state.time + GAMMA * dt, guess) if driven else None
+        drive = source.drive(source.field(state.time + GAMMA * dt, guess) if driven else None, demands)
         operator = self._operator(state, guess, GAMMA * dt)
-        circuit, heat = self._drive(field, demands)
-        middle = bioheat.solve_stage(operator, _D * dt, energy + _D * dt * fluxes[0], heat, guess, tolerance)
-        powers.append(self._powers(circuit, field, operator, middle))
-        fluxes.append(bioheat.flux(operator, middle, heat))
+        middle = bioheat.solve_stage(operator, _D * dt, energy + _D * dt * fluxes[0], drive.heat, guess, tolerance)
+        powers.append(self._powers(drive, operator, middle))
+        fluxes.append(bioheat.flux(operator, middle, drive.heat))
 
         middle_content, _ = bioheat.enthalpy(middle)
         guess = bioheat.temperature_at(content + (middle_content - content) / GAMMA)
-        field = self._field(state.time + dt, guess) if driven else None
+        drive = source.drive(source.field(state.time + dt, guess) if driven else None, demands)
         operator = self._operator(state, guess, dt)
-        circuit, heat = self._drive(field, demands)
         known = energy + _W * dt * (fluxes[0] + fluxes[1])
-        temperature = bioheat.solve_stage(operator, _D * dt, known, heat, guess, tolerance)
-        powers.append(self._powers(circuit, field, operator, temperature))
-        fluxes.append(bioheat.flux(operator, temperature, heat))
+        temperature = bioheat.solve_stage(operator, _D * dt, known, drive.heat, guess, tolerance)
+        powers.append(self._powers(drive, operator, temperature))
+        fluxes.append(bioheat.flux(operator, temperature, drive.heat))
 
         # What the generators read, and the next step starts from, is the field at the temperature that was found.
-        field = self._field(state.time + dt, temperature) if standby else None
-        circuit, _ = self._drive(field, demands)
+        field = source.field(state.time + dt, temperature) if standby else None
+        drive = source.drive(field, demands)
 
         difference = dt * (_ERROR[0] * fluxes[0] + _ERROR[1] * fluxes[1] + _ERROR[2] * fluxes[2])
         error = bioheat.damped(operator, _D * dt, difference, temperature)
@@ -185,27 +179,10 @@ class Problem:
             field,
             operator,
             math.sqrt(float(np.dot(bioheat.space.lumped_mass, error**2)) / _ERROR_VOLUME) / self.control.tolerance,
-            self._read(circuit, temperature),
+            self.readings(drive, temperature),
+            drive.flows,
             *(float(x) for x in totals),
         )
-
-    def _field(self, time: float, temperature: Array) -> ElectricField:
-        space, tables = self.bioheat.space, self.bioheat.tables
-        sigma = np.empty(len(space.volume))
-        element_look_up(
-            temperature,
-            tables.temperature0,
-            tables.step,
-            tables.electric_conductivity,
-            self.sigma_factor,
-            space.cells,
-            space.averaging,
-            sigma,
-        )
-        outer = self.electric.outer_nodes
-        grid = tables.temperature0 + tables.step * np.arange(len(tables.electric_conductivity))
-        sigma_outer = self.sigma_factor[outer] * np.interp(temperature[outer], grid, tables.electric_conductivity)
-        return self.electric.solve(time, sigma, sigma_outer)
 
     def _operator(self, state: State, temperature: Array, dt: float) -> HeatOperator:
         """Heat losses at a predicted temperature ``dt`` seconds ahead, perfusion reduced by the damage until then."""
@@ -216,33 +193,15 @@ class Problem:
         damage.advance(ahead, state.temperature, temperature, dt)
         return bioheat.operator(temperature, damage.perfusion_factor(ahead))
 
-    def _drive(self, field: ElectricField | None, demands: list[Demand]) -> tuple[CircuitState | None, Array]:
-        """Voltages that the generators set, and the nodal heat that follows."""
-        if field is None:
-            return None, np.zeros(self.bioheat.space.n_nodes)
-        circuit = solve_circuit(field.conductance, self.channels, demands)
-        return circuit, field.heat(circuit.terminal_voltage)
-
-    def _powers(
-        self, circuit: CircuitState | None, field: ElectricField | None, operator: HeatOperator, temperature: Array
-    ) -> Array:
+    def _powers(self, drive: Drive, operator: HeatOperator, temperature: Array) -> Array:
         """Power of the generators, and power lost outside the mesh, to the coolant and to the blood [W]."""
         bioheat = self.bioheat
-        generator = outside = 0.0
-        if circuit is not None and field is not None:
-            v = circuit.terminal_voltage
-            generator = float(np.dot(circuit.voltage, circuit.current))
-            outside = float(v @ (field.conductance - field.inner_conductance) @ v)
-        return np.array(
-            [generator, outside, bioheat.coolant_power(temperature), bioheat.perfusion_power(operator, temperature)]
-        )
+        coolant = drive.coolant + bioheat.coolant_power(temperature)
+        return np.array([drive.generator, drive.outside, coolant, bioheat.perfusion_power(operator, temperature)])
 
-    def _read(self, circuit: CircuitState | None, temperature: Array) -> list[Reading]:
-        """What each generator would show at the end of the step."""
-        tips = [float(np.mean(matrix @ temperature)) for matrix in self.thermocouples]
-        if circuit is None:
-            return [Reading(0.0, 0.0, 0.0, 0.0, math.nan, tip) for tip in tips]
+    def readings(self, drive: Drive, temperature: Array) -> list[Reading]:
+        """What each generator and its tip thermocouples show at a nodal temperature ``(n,)`` [K]; the time is zero."""
         return [
-            Reading(0.0, float(u), float(i), float(u * i), 1.0 / float(g), tip)
-            for u, i, g, tip in zip(circuit.voltage, circuit.current, circuit.conductance, tips, strict=True)
+            Reading(0.0, *output, float(np.mean(matrix @ temperature)))
+            for output, matrix in zip(drive.outputs, self.thermocouples, strict=True)
         ]

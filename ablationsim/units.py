@@ -77,7 +77,8 @@ DIMENSIONS: Mapping[str, Dimension] = {
     "wall_coefficient": Dimension("heat transfer coefficient", "W/m2/K", "3366 W/m2/K", "W/m2/K"),
     "fraction": Dimension("fraction", "", "12 %", "%", plain=True),
     "ratio": Dimension("ratio", "", "2.5", "", plain=True),
-    "frequency": Dimension("frequency", "Hz", "480 kHz", "kHz"),
+    "frequency": Dimension("frequency", "Hz", "480 kHz", "MHz"),
+    "attenuation": Dimension("attenuation", "dB/m", "0.5 dB/m", "dB/m"),
     "flow_rate": Dimension("flow rate", "m3/s", "10 mL/min", "mL/min"),
     "speed": Dimension("speed", "m/s", "18.4 mm/s", "mm/s"),
     "volume": Dimension("volume", "m3", "20 mL", "mL"),
@@ -185,7 +186,10 @@ def _registry() -> pint.UnitRegistry[float]:
     # pint takes half a second to load; it is needed only once a file is read.
     import pint
 
-    return pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    registry: pint.UnitRegistry[float] = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    # To pint a decibel is a level, which has no dimension when divided by a length; the loss of a line has one.
+    registry.define("decibel_loss = [loss]")
+    return registry
 
 
 @cache
@@ -197,12 +201,16 @@ def _unit(text: str) -> pint.Unit | None:
         return None
     # People write W/m2/K and %/K; pint reads W/m**2/K and percent/K.
     written = re.sub(r"(?<=[A-Za-z])([23])\b", r"**\1", text)
+    written = re.sub(r"\bdB\b", "decibel_loss", written)
     for sign, word in (("%", "percent"), ("°", "deg"), ("²", "**2"), ("³", "**3")):
         written = written.replace(sign, word)
     try:
-        return _registry().parse_units(written)
+        unit = _registry().parse_units(written)
+        # Levels such as a neper have a name in pint but no dimension once they are part of a product.
+        _ = unit.dimensionality
     except pint.UndefinedUnitError:
         return None
+    return unit
 
 
 def _convert(number: float, unit_text: str, text: str, wanted: Dimension) -> float:
@@ -274,6 +282,7 @@ ThermalConductivity = Annotated[float, Quantity("thermal_conductivity")]
 ThermalConductivitySlope = Annotated[float, Quantity("thermal_conductivity_slope")]
 RelativeSlope = Annotated[float, Quantity("relative_slope")]
 HeatCapacity = Annotated[float, Quantity("heat_capacity")]
+VolumetricHeatCapacity = Annotated[float, Quantity("volumetric_heat_capacity")]
 Density = Annotated[float, Quantity("density")]
 PerfusionRate = Annotated[float, Quantity("perfusion_rate")]
 WallCoefficient = Annotated[float, Quantity("wall_coefficient")]
@@ -282,6 +291,7 @@ Ratio = Annotated[float, Quantity("ratio")]
 Frequency = Annotated[float, Quantity("frequency")]
 Volume = Annotated[float, Quantity("volume")]
 Energy = Annotated[float, Quantity("energy")]
+Attenuation = Annotated[float, Quantity("attenuation")]
 Angle = Annotated[float, Quantity("angle")]
 ProportionalGain = Annotated[float, Quantity("proportional_gain")]
 IntegralGain = Annotated[float, Quantity("integral_gain")]

@@ -16,6 +16,7 @@ from ablationsim.case.sections import (
     DomainSection,
     MeasuredSection,
     MeshSection,
+    MicrowaveSection,
     ProbeSection,
     TimeSection,
     ZoneSection,
@@ -25,7 +26,7 @@ from ablationsim.errors import CaseError, TissueError, problems_of
 from ablationsim.tissue import Tissue
 from ablationsim.units import SI
 
-RESOLVED_VERSION = 1
+RESOLVED_VERSION = 2
 """Version of the form that `Case.resolved` writes."""
 
 
@@ -82,6 +83,8 @@ class Case:
     zone : ZoneSection
     mesh : MeshSection
     time : TimeSection
+    microwave : MicrowaveSection
+        Of no effect without microwave antennas.
     measured : MeasuredSection or None
     text : str
         The case file as it was read; empty when the case did not come from a file. Not compared.
@@ -95,6 +98,7 @@ class Case:
     zone: ZoneSection
     mesh: MeshSection
     time: TimeSection
+    microwave: MicrowaveSection
     measured: MeasuredSection | None
     text: str = field(default="", compare=False)
 
@@ -173,6 +177,7 @@ class Case:
             zone=tables["zone"],
             mesh=tables["mesh"],
             time=tables["time"],
+            microwave=tables["microwave"],
             measured=tables["measured"],
             text=text,
         )
@@ -231,6 +236,7 @@ _SECTIONS: Mapping[str, Any] = {
     "zone": ZoneSection,
     "mesh": MeshSection,
     "time": TimeSection,
+    "microwave": MicrowaveSection,
     "measured": MeasuredSection | None,
 }
 

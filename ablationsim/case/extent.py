@@ -32,7 +32,7 @@ class Ring:
 
 
 def rings(spec: ApplicatorSpec) -> list[Ring]:
-    """Rings that hold the tip, both ends of every conducting section, and the points of every tine."""
+    """Rings that hold the tip, both ends of every conducting or radiating section, and the points of every tine."""
     lateral = 0.0
     if spec.cluster is not None and spec.cluster.count > 1:
         lateral = spec.cluster.spacing / (2.0 * math.sin(math.pi / spec.cluster.count))
@@ -40,7 +40,7 @@ def rings(spec: ApplicatorSpec) -> list[Ring]:
     found = [Ring("tip", 0.0, lateral)]
     z = 0.0
     for section in spec.sections:
-        if section.terminal is not None:
+        if section.terminal is not None or section.radiating:
             found.append(Ring(f"section '{section.name}'", z, radius if z > 0.0 else lateral))
             found.append(Ring(f"section '{section.name}'", z + section.length, radius))
         z += section.length

@@ -32,6 +32,8 @@ from ablationsim.device import Device, Step
 from ablationsim.errors import CaseError, DeviceError, TissueError, best_match, problems_of
 from ablationsim.tissue import Tissue
 
+_MODALITIES = {"rfa": "is a radiofrequency electrode", "mwa": "is a microwave antenna"}
+
 
 @dataclass
 class Placed:
@@ -125,6 +127,7 @@ def read_parts(data: Mapping[str, Any], directory: Path) -> Parts:
     _read_tables(data, parts)
     _read_applicators(data, parts, directory)
     _read_tissue(parts)
+    _check_modality(parts)
     _read_domain(parts, directory)
     _check_names(parts)
     return parts
@@ -213,10 +216,22 @@ def _read_tissue(parts: Parts) -> None:
     except TissueError as error:
         parts.problems.append(f"tissue.set: {error}")
         return
-    problems = tissue.override_problems(section.overrides)
+    problems = tissue.override_problems(section.overrides, section.dielectric)
     parts.problems += [f"tissue.{problem.removeprefix('initial_')}" for problem in problems]
     if not problems:
-        parts.tissue = tissue.with_overrides(section.overrides)
+        parts.tissue = tissue.with_overrides(section.overrides, section.dielectric)
+
+
+def _check_modality(parts: Parts) -> None:
+    """All applicators are of one kind, and the tissue is described at the frequencies of the antennas."""
+    known = [(placed.section.name, placed.device) for placed in parts.placed if placed.section and placed.device]
+    if len({device.modality for _, device in known}) > 1:
+        kinds = ", ".join(f"'{name}' {_MODALITIES[device.modality]}" for name, device in known)
+        parts.problems.append(f"all applicators of a case must be of one kind: {kinds}; run a case for each kind")
+    if parts.tissue is not None:
+        frequencies = {device.generator.frequency for _, device in known if device.modality == "mwa"}
+        for frequency in sorted(frequencies):
+            parts.problems += [f"tissue.{problem}" for problem in parts.tissue.dielectric_problems(frequency)]
 
 
 def _read_domain(parts: Parts, directory: Path) -> None:
@@ -236,7 +251,8 @@ def _read_domain(parts: Parts, directory: Path) -> None:
     low, high = extent.bounding_box([(device.applicator, section.tip, section.direction) for section, device in known])
     parts.domain = extent.complete(domain, low, high)
     for section, device in known:
-        if domain.boundary == "insulated" and "return" not in device.applicator.terminals:
+        monopolar = device.modality == "rfa" and "return" not in device.applicator.terminals
+        if domain.boundary == "insulated" and monopolar:
             parts.problems.append(
                 f"domain.boundary: 'insulated' leaves the monopolar {device.name} of applicator '{section.name}' "
                 "without a return for its current; use 'far_field' or 'grounded', or a bipolar device"

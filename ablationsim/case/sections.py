@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from ablationsim.device.protocol import NotNegative, Positive, Step
 from ablationsim.units import (
@@ -24,6 +24,7 @@ from ablationsim.units import (
     ThermalConductivity,
     ThermalConductivitySlope,
     Volume,
+    VolumetricHeatCapacity,
     show,
 )
 
@@ -121,26 +122,46 @@ class TissueSection(Section):
         Perfusion rate of intact tissue [1/s].
     electric_conductivity, thermal_conductivity : float or None
         Conductivities at 37 °C [S/m, W/m/K].
+    dielectric : str or None
+        Name of a dielectric law for microwaves, or "default".
+    permittivity, microwave_conductivity : float or None
+        Relative permittivity and effective conductivity at 37 °C and the frequency of the antenna [1, S/m]; the law is
+        scaled to them.
+    vapour_transport : float or None
+        Factor on the thermal conductivity of boiling tissue.
+    perfusion_remaining : float or None
+        Share of the perfusion that is left in coagulated tissue.
     """
 
     set: str
     temperature: Temperature | None = None
     perfusion: PerfusionRate | None = None
+    perfusion_remaining: Fraction | None = None
     electric_conductivity: Conductivity | None = None
     electric_conductivity_slope: RelativeSlope | None = None
     electric_conductivity_dried: Fraction | None = None
+    dielectric: str | None = None
+    permittivity: Ratio | None = None
+    microwave_conductivity: Conductivity | None = None
     thermal_conductivity: ThermalConductivity | None = None
     thermal_conductivity_slope: ThermalConductivitySlope | None = None
+    vapour_transport: Ratio | None = None
     density: Density | None = None
     heat_capacity: HeatCapacity | None = None
+    heat_capacity_rise: Ratio | None = None
+    dried_heat_capacity: VolumetricHeatCapacity | None = None
     water_fraction: Fraction | None = None
     vaporisation_lower: Temperature | None = None
     blood_temperature: Temperature | None = None
+    blood_density: Density | None = None
+    blood_heat_capacity: HeatCapacity | None = None
 
     @property
     def overrides(self) -> dict[str, float]:
-        """What is given beside the set, by the names of the set (SI)."""
-        given = {key: value for key, value in self.model_dump(exclude={"set"}).items() if value is not None}
+        """The numbers given beside the set, by the names of the set (SI)."""
+        given = {
+            key: value for key, value in self.model_dump(exclude={"set", "dielectric"}).items() if value is not None
+        }
         return {"initial_temperature" if key == "temperature" else key: value for key, value in given.items()}
 
 
@@ -180,6 +201,31 @@ class DomainSection(Section):
         if self.shape == "box" and (self.radius is not None or self.height is not None):
             raise ValueError("radius and height belong to a cylinder; a box has size")
         return self
+
+
+class MicrowaveSection(Section):
+    """``[microwave]``: how the field of microwave antennas follows the heating of the tissue.
+
+    Attributes
+    ----------
+    coupling : {"full", "fast"}
+        "full" solves the field again as the tissue changes; "fast" solves it once, for unheated tissue, and lets the
+        absorbed power follow the conductivity.
+    resolve : float
+        Change of the dielectric properties, weighted with the absorbed power, at which the field is solved again.
+    drying : {"irreversible", "reversible"}
+        Whether the dielectric properties follow the highest temperature so far, or the present one.
+    floors : bool
+        Whether permittivity and conductivity of dried tissue stay above a least value.
+    shaft_heating : bool
+        Whether the loss of the line inside the needle heats the tissue along the shaft.
+    """
+
+    coupling: Literal["full", "fast"] = "full"
+    resolve: Annotated[Fraction, _within(0.001, 0.5, "fraction", "limits of the field update")] = 0.02
+    drying: Literal["irreversible", "reversible"] = "irreversible"
+    floors: StrictBool = True
+    shaft_heating: StrictBool = True
 
 
 class ProbeSection(Section):
@@ -326,4 +372,5 @@ class CaseFile(Section):
     zone: ZoneSection = ZoneSection()
     mesh: MeshSection = MeshSection()
     time: TimeSection = TimeSection()
+    microwave: MicrowaveSection = MicrowaveSection()
     measured: MeasuredSection | None = None

@@ -13,7 +13,7 @@ from typing import Any
 
 from ablationsim.device.modes import Mode, is_due, mode_for
 from ablationsim.device.profile import GeneratorSpec
-from ablationsim.device.protocol import Step, describe
+from ablationsim.device.protocol import PullbackStep, Step, describe
 from ablationsim.device.signals import Demand, Kind, Reading
 from ablationsim.errors import CheckpointError, DeviceError
 
@@ -73,6 +73,23 @@ class Controller:
     def rolloffs(self) -> int:
         """Roll-offs so far."""
         return self._past_rolloffs + (0 if self._mode is None else self._mode.rolloffs)
+
+    def withdrawn(self, time: float) -> float:
+        """How far the applicator has been withdrawn along its shaft [m].
+
+        Parameters
+        ----------
+        time : float
+            A time within the present step [s]; earlier or later counts as its beginning or end.
+        """
+        finished = min(max(self._index, 0), self._total)
+        ways = [step.distance if isinstance(step, PullbackStep) else 0.0 for step in self._steps]
+        rounds, within = divmod(finished, len(ways))
+        far = rounds * sum(ways) + sum(ways[:within])
+        if 0 <= self._index < self._total:
+            left = (self._ends - time) / self._steps[within].duration
+            far += ways[within] * (1.0 - min(max(left, 0.0), 1.0))
+        return far
 
     def demand(self) -> Demand:
         """What is asked for now; zero power is "off", so that the electrode floats and is not held at the return."""

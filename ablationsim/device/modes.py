@@ -11,6 +11,8 @@ from ablationsim.device.protocol import (
     ImpedanceStep,
     OffStep,
     PowerStep,
+    PullbackStep,
+    PulsedStep,
     RampStep,
     Step,
     TemperatureStep,
@@ -92,13 +94,15 @@ class Mode:
 class _Hold(Mode):
     """Constant power, voltage or current, or nothing; a threshold, if there is one, ends the step."""
 
-    def __init__(self, step: PowerStep | VoltageStep | CurrentStep | OffStep, generator: GeneratorSpec) -> None:
-        super().__init__(generator, (None, None) if isinstance(step, OffStep) else step.threshold)
+    def __init__(
+        self, step: PowerStep | VoltageStep | CurrentStep | OffStep | PullbackStep, generator: GeneratorSpec
+    ) -> None:
+        super().__init__(generator, (None, None) if isinstance(step, OffStep | PullbackStep) else step.threshold)
         self.step = step
 
     def request(self) -> tuple[Kind, float]:
         match self.step:
-            case PowerStep():
+            case PowerStep() | PullbackStep():
                 return "power", self.step.power
             case VoltageStep():
                 return "voltage", self.step.voltage
@@ -106,6 +110,37 @@ class _Hold(Mode):
                 return "current", self.step.current
             case OffStep():
                 return "off", 0.0
+
+
+class _DutyCycle(Mode):
+    """Pulses by the clock."""
+
+    STATE = (*Mode.STATE, "on", "switch")
+
+    def __init__(self, step: PulsedStep, generator: GeneratorSpec) -> None:
+        super().__init__(generator)
+        self.step = step
+        self.on = True
+        self.switch = math.inf  # time of the next change [s]
+
+    def begin(self, time: float, reading: Reading | None) -> str | None:
+        self.switch = time + self.step.on
+        return super().begin(time, reading)
+
+    def request(self) -> tuple[Kind, float]:
+        return ("power", self.step.power) if self.on else ("off", 0.0)
+
+    def next_event(self) -> float | None:
+        return self.switch
+
+    def pulsing(self) -> bool:
+        return self.on
+
+    def schedule(self, reading: Reading) -> str | None:
+        self.on = not self.on
+        # Counted on from the planned time: rounding of the time steps does not add up.
+        self.switch += self.step.on if self.on else self.step.off
+        return None
 
 
 class _Pulsed(Mode):
@@ -257,5 +292,7 @@ def mode_for(step: Step, generator: GeneratorSpec) -> Mode:
             return _Pulsing(step, generator)
         case RampStep():
             return _Ramp(step, generator)
+        case PulsedStep():
+            return _DutyCycle(step, generator)
         case _:
             return _Hold(step, generator)

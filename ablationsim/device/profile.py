@@ -8,16 +8,29 @@ number is a table ``{ value, status, verified, source, ... }``; the models hold 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from ablationsim.device.protocol import NotNegative, Positive, Step, TemperatureStep
+from ablationsim.device.antenna import AntennaSpec
+from ablationsim.device.origins import change, marker_of, take_apart
+from ablationsim.device.protocol import (
+    NotNegative,
+    OffStep,
+    Positive,
+    PowerStep,
+    PullbackStep,
+    PulsedStep,
+    Step,
+    TemperatureStep,
+)
+from ablationsim.device.spec import Count, PositiveLength, Spec
 from ablationsim.errors import DeviceError, best_match, problems_of
 from ablationsim.provenance import Sourced
 from ablationsim.units import (
+    SI,
     Angle,
     Current,
     Duration,
@@ -26,7 +39,6 @@ from ablationsim.units import (
     Length,
     Power,
     ProportionalGain,
-    Quantity,
     Ratio,
     Resistance,
     Temperature,
@@ -36,23 +48,9 @@ from ablationsim.units import (
 )
 
 Terminal = Literal["active", "return"]
-PositiveLength = Annotated[Length, Positive]
 
 
-def _whole(value: float) -> int:
-    if value < 1.0 or value != int(value):
-        raise ValueError(f"must be a whole number of at least 1, got {value:g}")
-    return int(value)
-
-
-Count = Annotated[int, Quantity("ratio"), AfterValidator(_whole)]
-
-
-class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-
-class SectionSpec(_Spec):
+class SectionSpec(Spec):
     """A stretch of the shaft.
 
     Attributes
@@ -67,6 +65,8 @@ class SectionSpec(_Spec):
         Heat transfer from the tissue to the coolant [W/m2/K]; 0 is adiabatic.
     coolant_temperature : float
         [K]; has to be given where the coefficient is not 0, has no effect where it is 0.
+    radiating : bool
+        Whether the antenna of a microwave applicator radiates here.
     """
 
     name: str
@@ -74,6 +74,7 @@ class SectionSpec(_Spec):
     terminal: Terminal | None = None
     wall_coefficient: Annotated[WallCoefficient, NotNegative]
     coolant_temperature: Temperature = Field(default="20 degC", validate_default=True)
+    radiating: bool = False
 
     @model_validator(mode="after")
     def _coolant(self) -> Self:
@@ -82,7 +83,7 @@ class SectionSpec(_Spec):
         return self
 
 
-class TineSpec(_Spec):
+class TineSpec(Spec):
     """A ring of equal tines, evenly spaced in azimuth.
 
     Attributes
@@ -113,7 +114,7 @@ class TineSpec(_Spec):
         return self.path[0][1]
 
 
-class ClusterSpec(_Spec):
+class ClusterSpec(Spec):
     """Parallel needles on the corners of a regular polygon, all one terminal; the device frame lies in its centre.
 
     Attributes
@@ -127,7 +128,7 @@ class ClusterSpec(_Spec):
     spacing: PositiveLength
 
 
-class ApplicatorSpec(_Spec):
+class ApplicatorSpec(Spec):
     """The part that is in the tissue.
 
     Attributes
@@ -162,9 +163,12 @@ class ApplicatorSpec(_Spec):
             raise ValueError(
                 f"a {self.tip_shape} tip with a tip_length of {show(self.tip_length, 'length')} contradicts itself"
             )
-        if "active" not in self.terminals:
-            raise ValueError("no section and no tine is the active terminal")
         return self
+
+    @property
+    def length(self) -> float:
+        """Length of the modelled shaft, all sections together [m], rounded to a picometre."""
+        return round(sum(section.length for section in self.sections), 12)
 
     @property
     def terminals(self) -> frozenset[Terminal]:
@@ -173,14 +177,14 @@ class ApplicatorSpec(_Spec):
         return frozenset(terminal for terminal in found if terminal is not None)
 
 
-class PiGains(_Spec):
+class PiGains(Spec):
     """Gains of the temperature control: proportional [W/K] and integral [W/K/s]."""
 
     kp: Annotated[ProportionalGain, Positive]
     ki: Annotated[IntegralGain, NotNegative]
 
 
-class GeneratorSpec(_Spec):
+class GeneratorSpec(Spec):
     """The generator's limits and habits.
 
     Attributes
@@ -206,7 +210,7 @@ class GeneratorSpec(_Spec):
     sample_time: Annotated[Duration, Positive] = Field(default="1 s", validate_default=True)
 
 
-class InfusionSpec(_Spec):
+class InfusionSpec(Spec):
     """Saline in the tissue round the tip, as an effective electric conductivity.
 
     Attributes
@@ -224,7 +228,7 @@ class InfusionSpec(_Spec):
     conductivity_factor: Annotated[Ratio, Positive]
 
 
-class Device(_Spec):
+class Device(Spec):
     """A device profile.
 
     Attributes
@@ -233,8 +237,11 @@ class Device(_Spec):
         Name of the file, without its ending.
     title, like, notes : str
         What it is, the product it resembles, and what is worth knowing.
-    modality : {"rfa"}
+    modality : {"rfa", "mwa"}
+        Radiofrequency or microwave ablation.
     applicator : ApplicatorSpec
+    antenna : AntennaSpec or None
+        Of a microwave applicator.
     generator : GeneratorSpec
     infusion : InfusionSpec or None
     default_protocol : tuple of Step
@@ -246,18 +253,78 @@ class Device(_Spec):
     name: str
     title: str
     like: str
-    modality: Literal["rfa"]
+    modality: Literal["rfa", "mwa"]
     notes: str = ""
     applicator: ApplicatorSpec
+    antenna: AntennaSpec | None = None
     generator: GeneratorSpec
     infusion: InfusionSpec | None = None
     default_protocol: tuple[Step, ...] = Field(min_length=1)
     parameters: dict[str, Sourced]
 
+    @model_validator(mode="after")
+    def _fits_its_modality(self) -> Self:
+        problems = list(self._microwave_problems() if self.modality == "mwa" else self._radiofrequency_problems())
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _radiofrequency_problems(self) -> Iterator[str]:
+        if "active" not in self.applicator.terminals:
+            yield "applicator: no section and no tine is the active terminal"
+        if self.antenna is not None:
+            yield "antenna: belongs to a microwave device (modality = 'mwa'), and this is an 'rfa' device"
+        for number, section in enumerate(self.applicator.sections, start=1):
+            if section.radiating:
+                yield f"applicator.sections[{number}].radiating: only a microwave antenna radiates (modality = 'mwa')"
+
+    def _microwave_problems(self) -> Iterator[str]:
+        applicator = self.applicator
+        if not any(section.radiating for section in applicator.sections):
+            yield "applicator: no section is radiating; mark the one with the antenna by radiating = true"
+        given: dict[str, object] = {
+            "applicator.tines": applicator.tines,
+            "applicator.cluster": applicator.cluster,
+            "infusion": self.infusion,
+            "generator.max_voltage": self.generator.max_voltage,
+            "generator.max_current": self.generator.max_current,
+            "generator.internal_impedance": self.generator.internal_impedance,
+            "generator.pi_gains": self.generator.pi_gains,
+        }
+        for number, section in enumerate(applicator.sections, start=1):
+            given[f"applicator.sections[{number}].terminal"] = section.terminal
+        yield from (f"{place}: has no meaning for a microwave device" for place, value in given.items() if value)
+        if self.antenna is None:
+            yield "antenna is missing: a microwave device needs [antenna]"
+        else:
+            found = self.antenna.problems(applicator.diameter / 2.0, applicator.length)
+            yield from (f"antenna.{problem}" for problem in found)
+
     @classmethod
     def names(cls) -> list[str]:
         """Names of the profiles that come with the package."""
         return sorted(path.stem for path in _directory().glob("*.toml"))
+
+    @classmethod
+    def file(cls, name: str | Path) -> Path:
+        """Path of the file that `load` reads.
+
+        Parameters
+        ----------
+        name : str or Path
+            One of `names`, or the path of a ``.toml`` file, which need not exist.
+
+        Raises
+        ------
+        DeviceError
+            If there is no profile of that name.
+        """
+        path = Path(name)
+        if path.suffix == ".toml":
+            return path
+        if str(name) not in cls.names():
+            raise DeviceError(f"no device profile '{name}'{best_match(str(name), cls.names())}")
+        return _directory() / f"{name}.toml"
 
     @classmethod
     def load(cls, name: str | Path) -> Device:
@@ -273,11 +340,7 @@ class Device(_Spec):
         DeviceError
             If there is no such profile, or it is malformed; the message holds every problem found.
         """
-        path = Path(name)
-        if path.suffix != ".toml":
-            if str(name) not in cls.names():
-                raise DeviceError(f"no device profile '{name}'{best_match(str(name), cls.names())}")
-            path = _directory() / f"{name}.toml"
+        path = cls.file(name)
         try:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
@@ -285,21 +348,51 @@ class Device(_Spec):
         except ValueError as error:
             # Not TOML, not UTF-8, or a path that no file can have.
             raise DeviceError(f"the device profile {str(path)!r} is not valid TOML: {error}") from error
-        return cls._from_dict(path.stem, data)
-
-    @classmethod
-    def _from_dict(cls, name: str, data: dict[str, Any]) -> Device:
         parameters: dict[str, Sourced] = {}
         problems: list[str] = []
-        plain = _take_apart(data, [cls], "", parameters, problems)
-        if not problems:
-            try:
-                return cls.model_validate({**plain, "name": name, "parameters": parameters})
-            except ValidationError as error:
-                problems = problems_of(error, cls)
-        raise DeviceError(
-            f"the device profile '{name}' is malformed:\n" + "\n".join(f"  - {problem}" for problem in problems)
-        )
+        plain = take_apart(data, [cls], "", parameters, problems)
+        if problems:
+            raise _malformed(path.stem, problems)
+        return cls._validated({**plain, "name": path.stem, "parameters": parameters}, si=False)
+
+    @classmethod
+    def _validated(cls, data: dict[str, Any], si: bool) -> Device:
+        try:
+            return cls.model_validate(data, context=SI if si else None)
+        except ValidationError as error:
+            problems = [line for problem in problems_of(error, cls) for line in problem.splitlines()]
+            raise _malformed(data["name"], problems) from error
+
+    def with_values(
+        self,
+        changes: Mapping[str, float],
+        status: Literal["assumed", "calibrated"] = "assumed",
+        note: str = "chosen for this case",
+    ) -> Device:
+        """The same device with other numbers.
+
+        Parameters
+        ----------
+        changes : mapping of str to float
+            New values in SI units, by their place in `parameters`, such as ``"antenna.dimensions.radiating_length"``.
+        status : {"assumed", "calibrated"}
+            Origin of the new values.
+        note : str
+            Sentence that says where they come from; it becomes their source.
+
+        Raises
+        ------
+        DeviceError
+            If a place holds no number with an origin, a value lies outside the range of the profile, or the device
+            makes no sense with it; the message holds every problem found.
+        """
+        data = self.model_dump()
+        data["parameters"], problems = change(data, self.parameters, changes, status, note)
+        if problems:
+            raise DeviceError(
+                f"the device '{self.name}' cannot be changed so:\n" + "\n".join(f"  - {text}" for text in problems)
+            )
+        return self._validated(data, si=True)
 
     def protocol_problems(self, steps: Sequence[Step]) -> list[str]:
         """What this device's generator cannot do of a protocol.
@@ -312,7 +405,7 @@ class Device(_Spec):
         found = []
         for number, step in enumerate(steps, start=1):
             for key, field in type(step).model_fields.items():
-                marker = _marker(*field.metadata, field.annotation)
+                marker = marker_of(*field.metadata, field.annotation)
                 limit_name = f"max_{marker.dimension}" if marker is not None else ""
                 limit, value = getattr(self.generator, limit_name, None), getattr(step, key)
                 if marker is not None and limit is not None and value is not None and value > limit * (1.0 + 1e-9):
@@ -321,11 +414,29 @@ class Device(_Spec):
                     found.append(
                         f"protocol[{number}].{key}: {wanted} is above the limit of {allowed} of {self.name} ({origin})"
                     )
-            if isinstance(step, TemperatureStep) and self.generator.pi_gains is None:
-                found.append(
-                    f"protocol[{number}].mode: {self.name} cannot hold a temperature (its generator has no pi_gains)"
-                )
+            found += [f"protocol[{number}].{problem}" for problem in self._mode_problems(step)]
         return found
+
+    def _mode_problems(self, step: Step) -> Iterator[str]:
+        if self.modality == "mwa":
+            if not isinstance(step, PowerStep | PulsedStep | PullbackStep | OffStep):
+                yield (
+                    f"mode: {self.name} is a microwave device and knows no '{step.mode}'; "
+                    "use power, pulsed, pullback or off"
+                )
+            elif isinstance(step, PowerStep) and step.threshold != (None, None):
+                key = "rise" if step.absolute is None else "absolute"
+                yield f"{key}: {self.name} is a microwave device and watches no impedance; leave {key} out"
+        elif isinstance(step, PullbackStep):
+            yield f"mode: {self.name} is a radiofrequency device; pullback withdraws a microwave antenna"
+        elif isinstance(step, TemperatureStep) and self.generator.pi_gains is None:
+            yield f"mode: {self.name} cannot hold a temperature (its generator has no pi_gains)"
+
+
+def _malformed(name: str, problems: Sequence[str]) -> DeviceError:
+    return DeviceError(
+        f"the device profile '{name}' is malformed:\n" + "\n".join(f"  - {problem}" for problem in problems)
+    )
 
 
 def _directory() -> Path:
@@ -333,57 +444,3 @@ def _directory() -> Path:
     package = Path(__file__).resolve().parents[1]
     shipped = package / "_data" / "devices"
     return shipped if shipped.is_dir() else package.parent / "devices"
-
-
-def _marker(*parts: Any) -> Quantity | None:
-    """The dimension marker of a field, wherever it stands in its annotation."""
-    for part in parts:
-        found = part if isinstance(part, Quantity) else _marker(*get_args(part))
-        if found is not None:
-            return found
-    return None
-
-
-def _models(*annotations: Any) -> list[type[BaseModel]]:
-    """The models that annotations speak of, at any depth."""
-    found: list[type[BaseModel]] = []
-    for part in annotations:
-        # A generic alias such as tuple[float, ...] is no class to issubclass.
-        if get_origin(part) is None and isinstance(part, type) and issubclass(part, BaseModel):
-            found.append(part)
-        else:
-            found.extend(_models(*get_args(part)))
-    return found
-
-
-def _take_apart(
-    data: Any, models: list[type[BaseModel]], place: str, parameters: dict[str, Sourced], problems: list[str]
-) -> Any:
-    """Replace the table of every number by its value as written; the tables go to `parameters`, by place.
-
-    Lists of coordinates stay as they are: what they rest on is said in the notes of the profile.
-    """
-    if isinstance(data, list):
-        return [
-            _take_apart(item, models, f"{place}[{i}]", parameters, problems) for i, item in enumerate(data, start=1)
-        ]
-    if not isinstance(data, Mapping):
-        return data
-    plain: dict[str, Any] = {}
-    for key, value in data.items():
-        where = f"{place}.{key}" if place else key
-        fields = [model.model_fields[key] for model in models if key in model.model_fields]
-        marker = next(
-            (found for field in fields if (found := _marker(*field.metadata, field.annotation)) is not None), None
-        )
-        if marker is None or isinstance(value, list):
-            inner = _models(*(field.annotation for field in fields))
-            plain[key] = _take_apart(value, inner, where, parameters, problems)
-            continue
-        try:
-            parameters[where] = Sourced.read(value, marker.dimension)
-        except ValueError as error:
-            problems.append(f"{where}: {error}")
-        else:
-            plain[key] = value["value"]
-    return plain

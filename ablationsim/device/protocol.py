@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from ablationsim.units import ZERO_CELSIUS, Current, Duration, Fraction, Power, Resistance, Temperature, Voltage
+from ablationsim.units import ZERO_CELSIUS, Current, Duration, Fraction, Length, Power, Resistance, Temperature, Voltage
 
 DEFAULT_RISE = 30.0
 """Rise [ohm] that ends a pulse when a step names no threshold (recalled practice of pulsed generators; unverified)."""
@@ -34,6 +34,8 @@ Positive = AfterValidator(_above_zero)
 """Marker: the quantity is greater than zero."""
 NotNegative = AfterValidator(_zero_or_more)
 """Marker: the quantity is zero or greater."""
+Share = AfterValidator(_share)
+"""Marker: the fraction lies above zero and at most at one."""
 
 
 class _Step(BaseModel):
@@ -134,13 +136,43 @@ class RampStep(_Threshold):
     max_power: Annotated[Power, Positive] | None = None
     """Highest power of the ramp [W]; the generator's own ceiling when not given."""
     wait: Annotated[Duration, Positive] = Field(default="30 s", validate_default=True)
-    restart_fraction: Annotated[Fraction, AfterValidator(_share)] = Field(default="70 %", validate_default=True)
+    restart_fraction: Annotated[Fraction, Share] = Field(default="70 %", validate_default=True)
     max_rolloffs: int = Field(default=2, ge=1)
     """Roll-off after which the step ends."""
 
 
+class PulsedStep(_Step):
+    """Power switched on and off by the clock, beginning with on, whatever the load does."""
+
+    mode: Literal["pulsed"] = "pulsed"
+    power: Annotated[Power, Positive]
+    """Power of the pulses [W]."""
+    on: Annotated[Duration, Positive]
+    """Length of a pulse [s]."""
+    off: Annotated[Duration, Positive]
+    """Time between two pulses [s]."""
+
+
+class PullbackStep(_Step):
+    """A microwave antenna is withdrawn along its shaft at constant speed."""
+
+    mode: Literal["pullback"] = "pullback"
+    distance: Annotated[Length, Positive]
+    """Way from the beginning of the step to its end [m]."""
+    power: Annotated[Power, NotNegative] = Field(default="0 W", validate_default=True)
+    """Power meanwhile [W]."""
+
+
 Step = Annotated[
-    PowerStep | VoltageStep | CurrentStep | OffStep | TemperatureStep | ImpedanceStep | RampStep,
+    PowerStep
+    | VoltageStep
+    | CurrentStep
+    | OffStep
+    | TemperatureStep
+    | ImpedanceStep
+    | RampStep
+    | PulsedStep
+    | PullbackStep,
     Field(discriminator="mode"),
 ]
 """Any protocol step, told apart by its `mode`."""
@@ -170,6 +202,11 @@ def describe(step: Step) -> str:
                 f"{_threshold(step)} ({step.max_rolloffs} times), wait {step.wait:g} s, "
                 f"restart at {100.0 * step.restart_fraction:g} %, {span}"
             )
+        case PulsedStep():
+            return f"pulses of {step.power:g} W, {step.on:g} s on and {step.off:g} s off, {span}"
+        case PullbackStep():
+            power = "without power" if step.power == 0.0 else f"at {step.power:g} W"
+            return f"withdrawn by {1e3 * step.distance:g} mm {power}, {span}"
 
 
 def _threshold(step: _Threshold) -> str:

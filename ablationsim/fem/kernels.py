@@ -1,4 +1,4 @@
-"""Compiled kernels of the time loop: sparse products, Jacobi conjugate gradients, table look-up and Joule heat.
+"""Compiled kernels: sparse products, Jacobi conjugate gradients, table look-up, Joule heat and point location.
 
 Row pointers and column indices are unsigned: with signed ones every access would be checked for wrap-around, which
 doubles the time of a sparse product.
@@ -187,3 +187,48 @@ def joule_heat(u, v, conductivity, cells, stiffness, averaging, nodal_heat):
         for a in range(corners):
             nodal_heat[cells[e, a]] += heat * averaging[e, a]
     return power
+
+
+@njit(cache=True)
+def walk_to_elements(points, which, starts, origin, inverse, neighbours, tolerance, longest, cells, weights):
+    """Elements and barycentric weights of the points numbered ``which``, by walks that start from the given elements;
+    with a single one, each begins where the one before ended.
+
+    A walk goes on through the face that the point lies farthest beyond. Where that has a negative number in place of a
+    neighbour, the number becomes the point's element and its first weight -1; a walk through more than ``longest``
+    elements leaves the element as it was.
+    """
+    dimension = points.shape[1]
+    coordinates = np.empty(dimension + 1)
+    last = starts[0]
+    for k in range(len(which)):
+        i = which[k]
+        cell = starts[k] if len(starts) > 1 else last
+        for _ in range(longest):
+            lowest, exit_face, total = -tolerance, -1, 0.0
+            for a in range(dimension):
+                value = 0.0
+                for b in range(dimension):
+                    value += inverse[cell, a, b] * (points[i, b] - origin[cell, b])
+                coordinates[a + 1] = value
+                total += value
+            coordinates[0] = 1.0 - total
+            for a in range(dimension + 1):
+                if coordinates[a] < lowest:
+                    lowest, exit_face = coordinates[a], a
+            if exit_face < 0:
+                clipped = 0.0
+                for a in range(dimension + 1):
+                    coordinates[a] = max(coordinates[a], 0.0)
+                    clipped += coordinates[a]
+                for a in range(dimension + 1):
+                    weights[i, a] = coordinates[a] / clipped
+                cells[i] = cell
+                last = cell
+                break
+            following = neighbours[cell, exit_face]
+            if following < 0:
+                cells[i] = following
+                weights[i, 0] = -1.0
+                break
+            cell = following

@@ -1,4 +1,4 @@
-"""An applicator in place: its outline, tines and electrical surfaces."""
+"""An applicator in place: its outline, tines and surfaces."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ablationsim.device.antenna import AntennaSpec
 from ablationsim.device.profile import ApplicatorSpec, TineSpec
 from ablationsim.errors import GeometryError
 from ablationsim.geometry.placement import Placement
@@ -35,12 +36,20 @@ class Surface:
         Heat transfer coefficient to the coolant in W/m2/K; 0 is adiabatic.
     coolant_temperature : float
         Temperature of the coolant in K (of no effect where the coefficient is 0).
+    radiating : bool
+        Whether a microwave antenna radiates through it.
     """
 
     name: str
     terminal: str | None
     wall_coefficient: float
     coolant_temperature: float
+    radiating: bool = False
+
+    @property
+    def heated(self) -> bool:
+        """Whether energy enters the tissue here: through a bare conductor, or from an antenna."""
+        return self.terminal is not None or self.radiating
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,11 @@ class Section:
     def terminal(self) -> str | None:
         """Terminal such as "A0:active", or None where insulated."""
         return self.surface.terminal
+
+    @property
+    def heated(self) -> bool:
+        """Whether energy enters the tissue here: through a bare conductor, or from an antenna."""
+        return self.surface.heated
 
     @property
     def wall_coefficient(self) -> float:
@@ -117,6 +131,8 @@ class Applicator:
         Lateral offsets (x, y) of parallel shafts; a single (0, 0) unless it is a cluster.
     thermocouples : (k, 3) float64
         Positions of the temperature sensors.
+    antenna : AntennaSpec or None
+        What is inside a microwave applicator.
     """
 
     index: int
@@ -127,10 +143,18 @@ class Applicator:
     tines: tuple[Tine, ...]
     shafts: Floats
     thermocouples: Floats
+    antenna: AntennaSpec | None = None
 
     @classmethod
-    def build(cls, index: int, spec: ApplicatorSpec, placement: Placement, name: str | None = None) -> Applicator:
-        """Build the applicator number `index` of a case from its specification.
+    def build(
+        cls,
+        index: int,
+        spec: ApplicatorSpec,
+        placement: Placement,
+        name: str | None = None,
+        antenna: AntennaSpec | None = None,
+    ) -> Applicator:
+        """Build the applicator number `index` of a case from its specification and, for microwaves, its antenna's.
 
         Raises
         ------
@@ -148,7 +172,9 @@ class Applicator:
         z = 0.0
         for part in spec.sections:
             terminal = f"{prefix}:{part.terminal}" if part.terminal else None
-            surface = Surface(f"{prefix}:{part.name}", terminal, part.wall_coefficient, part.coolant_temperature)
+            surface = Surface(
+                f"{prefix}:{part.name}", terminal, part.wall_coefficient, part.coolant_temperature, part.radiating
+            )
             sections.append(Section(part.name, z, z + part.length, surface))
             z += part.length
         tines = [tine for group in spec.tines for tine in _tines(group, prefix)]
@@ -163,6 +189,7 @@ class Applicator:
             tines=tuple(tines),
             shafts=_shaft_offsets(spec),
             thermocouples=np.asarray(spec.thermocouples, dtype=float).reshape(-1, 3),
+            antenna=antenna,
         )
 
     @property
@@ -211,11 +238,11 @@ class Applicator:
         """Turn world points, shape (..., 3), into device-frame points."""
         return self.placement.to_device(points)
 
-    def bare_lines(self) -> list[tuple[Floats, float]]:
-        """Return the centrelines of the bare conductors: (world points (k, 3), radius in m) of each."""
+    def heated_lines(self) -> list[tuple[Floats, float]]:
+        """Return the centrelines of bare conductors and radiating sections: (world points (k, 3), radius in m)."""
         lines = []
         for section in self.sections:
-            if section.terminal is not None:
+            if section.heated:
                 for x, y in self.shafts:
                     ends = [(x, y, section.z0), (x, y, section.z1)]
                     lines.append((self.to_world(ends), self.radius))

@@ -17,7 +17,8 @@ from ablationsim.geometry.placement import Placement
 
 Floats = NDArray[np.float64]
 
-#: Conductors stay at least this far inside the tissue [m], so that elements fit between them and the outside.
+#: Bare conductors and radiating sections stay at least this far inside the tissue [m], so that elements fit between
+#: them and the outside.
 CLEARANCE = 2e-3
 #: Surfaces of two applicators stay at least this far apart [m].
 GAP = 0.2e-3
@@ -39,7 +40,7 @@ class Geometry:
     Raises
     ------
     GeometryError
-        When a conductor is outside the tissue, applicators touch, or axial symmetry is asked for but absent.
+        When a conductor or antenna is outside the tissue, applicators touch, or axial symmetry is asked for but absent.
     """
 
     applicators: tuple[Applicator, ...]
@@ -80,7 +81,13 @@ class Geometry:
             As for the class.
         """
         applicators = [
-            Applicator.build(i, part.device.applicator, Placement.along(part.tip, part.direction, part.roll), part.name)
+            Applicator.build(
+                i,
+                part.device.applicator,
+                Placement.along(part.tip, part.direction, part.roll),
+                part.name,
+                part.device.antenna,
+            )
             for i, part in enumerate(case.applicators)
         ]
         block = case.domain
@@ -105,8 +112,11 @@ class Geometry:
 
 
 def conductor_centre(applicators: Sequence[Applicator]) -> Floats:
-    """Return the centre of the box round all bare conductors, world metres, shape (3,): where a domain belongs."""
-    points = np.vstack([line for applicator in applicators for line, _ in applicator.bare_lines()])
+    """Return where a domain belongs, world metres, shape (3,): the centre of the box round all that heats.
+
+    That is round all bare conductors or, of microwave applicators, all radiating sections.
+    """
+    points = np.vstack([line for applicator in applicators for line, _ in applicator.heated_lines()])
     return (points.min(axis=0) + points.max(axis=0)) / 2
 
 
@@ -130,14 +140,15 @@ def broken_symmetry(applicators: Sequence[Applicator], domain: Domain) -> list[s
 def _outside(applicators: tuple[Applicator, ...], domain: Domain) -> list[str]:
     problems = []
     for applicator in applicators:
-        lines = applicator.bare_lines()
+        lines = applicator.heated_lines()
         if not lines:
-            problems.append(f"Applicator {applicator.name} has no bare conductor.")
+            problems.append(f"Applicator {applicator.name} has neither a bare conductor nor a radiating section.")
             continue
+        what = "conductor" if applicator.antenna is None else "antenna"
         depth = min(float(domain.depth(_rims(line, radius)).min()) for line, radius in lines)
         if depth < CLEARANCE:
             problems.append(
-                f"Applicator {applicator.name}: its conductor reaches to {1e3 * depth:.2f} mm inside the "
+                f"Applicator {applicator.name}: its {what} reaches to {1e3 * depth:.2f} mm inside the "
                 f"{domain.shape} domain's surface (negative is outside), but must stay at least "
                 f"{1e3 * CLEARANCE:.0f} mm inside: move the applicator or enlarge the domain."
             )

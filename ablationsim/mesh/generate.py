@@ -24,7 +24,7 @@ def mesh_of(case: Case, geometry: Geometry) -> Mesh:
     """
     if case.domain.mesh is None:
         return generate(geometry, case.mesh.resolution)
-    expected = ["outer", *(name for name, surface in geometry.surfaces.items() if surface.terminal)]
+    expected = ["outer", *(name for name, surface in geometry.surfaces.items() if surface.heated)]
     try:
         mesh = read_mesh(case.domain.mesh, expected, axisymmetric=geometry.axisymmetric)
     except MeshError as error:
@@ -48,8 +48,8 @@ def generate(geometry: Geometry, resolution: float = 1.0, reach: float | None = 
     resolution : float
         Factor on every element size, 0.25 to 4; smaller is finer.
     reach : float, optional
-        Distance in metres from bare conductors to which the zone is expected, and elements stay small; by default
-        20 mm for needles and 12 mm for tines.
+        Distance in metres from bare conductors or antennas to which the zone is expected, and elements stay small; by
+        default 20 mm for needles and 12 mm for tines.
 
     Raises
     ------

@@ -69,22 +69,22 @@ def _triangulate(corners: Floats, needle: Applicator, outline_length: int, sizin
         lines = [geo.addLine(a, b) for a, b in zip(nodes, nodes[1:] + nodes[:1], strict=True)]
         geo.addPlaneSurface([geo.addCurveLoop(lines)])
         geo.synchronize()
-        terminals = [
-            needle.section_at(z).terminal for z in (corners[: outline_length - 1, 1] + corners[1:outline_length, 1]) / 2
-        ]
-        bare = [line for line, terminal in zip(lines, terminals, strict=False) if terminal is not None]
-        insulated = [line for line, terminal in zip(lines, terminals, strict=False) if terminal is None]
-        # Current crowds at the point of the tip, or round the rim of a flat one, and where bare turns to insulated.
+        sections = [needle.section_at(z) for z in (corners[: outline_length - 1, 1] + corners[1:outline_length, 1]) / 2]
+        heated = [line for line, section in zip(lines, sections, strict=False) if section.heated]
+        insulated = [line for line, section in zip(lines, sections, strict=False) if not section.heated]
+        # Current crowds at the point of the tip, or round the rim of a flat one, and where bare turns to insulated; at
+        # the ends of an antenna cooling may change.
         rim = 1 if corners[1, 1] == corners[0, 1] else 0
         edges = [nodes[rim]]
-        edges += [nodes[i] for i in range(1, len(terminals)) if terminals[i] != terminals[i - 1]]
+        kinds = [(section.terminal, section.heated) for section in sections]
+        edges += [nodes[i] for i in range(1, len(kinds)) if kinds[i] != kinds[i - 1]]
         size = SizeField(gmsh)
         # Points closer together than the smallest size, so that their distance is as good as the line's.
         length = float(np.ptp(corners[:outline_length, 1]))
         sampling = int(np.ceil(length / sizing.edge))
-        to_bare = size.distance(curves=bare, sampling=sampling)
-        size.grow(to_bare, 0.0, sizing.near, sizing.growth, sizing.zone, ends=True)
-        size.grow(to_bare, sizing.reach, sizing.zone, sizing.far_growth, sizing.far, ends=False)
+        to_heated = size.distance(curves=heated, sampling=sampling)
+        size.grow(to_heated, 0.0, sizing.near, sizing.growth, sizing.zone, ends=True)
+        size.grow(to_heated, sizing.reach, sizing.zone, sizing.far_growth, sizing.far, ends=False)
         size.grow(size.distance(points=edges), 0.0, sizing.edge, sizing.growth, sizing.zone, ends=True)
         if insulated:
             to_shaft = size.distance(curves=insulated, sampling=sampling)

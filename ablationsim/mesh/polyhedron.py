@@ -137,12 +137,12 @@ def sample_line(line: Floats, spacing: float) -> Floats:
     return np.vstack(stretches)
 
 
-def rims(polyhedra: Sequence[Polyhedron], bare: set[str]) -> Floats:
-    """Return corners (k, 3) of polygons where current crowds: free ends, and where bare conductor meets insulation."""
+def rims(polyhedra: Sequence[Polyhedron], heated: set[str]) -> Floats:
+    """Return corners (k, 3) of polygons where current crowds or cooling changes: free ends, and ends of `heated`."""
     found = []
     for body in polyhedra:
-        conducts = [name in bare for name in body.names]
-        if conducts[body.free_end]:
+        heats = [name in heated for name in body.names]
+        if heats[body.free_end]:
             found.append(body.rings[body.free_end])
-        found += [body.rings[i] for i in range(1, len(conducts)) if conducts[i] != conducts[i - 1]]
+        found += [body.rings[i] for i in range(1, len(heats)) if heats[i] != heats[i - 1]]
     return np.vstack(found) if found else np.empty((0, 3))

@@ -1,4 +1,4 @@
-"""How large elements are, where: small at the conductors, even across the expected zone, large far away."""
+"""How large elements are, where: small where the tissue is heated, even across the expected zone, large far away."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ablationsim.errors import MeshError
 from ablationsim.geometry.geometry import Geometry
 from ablationsim.mesh.session import MILLIMETRE
 
-#: Distance from bare conductors to which a zone is expected [m]; tines carry the heat out by themselves.
+#: Distance from bare conductors or antennas to which a zone is expected [m]; tines carry the heat out by themselves.
 NEEDLE_REACH = 20e-3
 TINE_REACH = 12e-3
 
@@ -28,19 +28,19 @@ class Sizing:
     Attributes
     ----------
     near : float
-        At bare conductors (in 3-D at most, see `sides`).
+        At bare conductors and radiating sections (in 3-D at most, see `sides`).
     edge : float
-        Where current crowds: ends of bare conductors, and the tip.
+        Where current crowds or cooling changes: ends of bare conductors and of radiating sections, and the tip.
     shaft : float
-        At insulated shafts (in 3-D at most, see `sides`).
+        At other parts of shafts (in 3-D at most, see `sides`).
     zone : float
         Across the expected zone.
     far : float
         At the outside, where the domain is large enough.
     growth, far_growth : float
-        Growth of the size per distance, from the conductors and beyond the expected zone.
+        Growth of the size per distance, from where the tissue is heated and beyond the expected zone.
     reach : float
-        Distance from bare conductors to which the zone is expected.
+        Distance from bare conductors or antennas to which the zone is expected.
     sides, tine_sides : int
         Sides of the regular polygon that stands for a needle's or a tine's circle in 3-D.
     """
@@ -67,17 +67,15 @@ class Sizing:
         resolution : float
             Factor on every size, 0.25 to 4.
         reach : float, optional
-            Distance in metres from bare conductors to which the zone is expected; by default 20 mm for needles, 12 mm
-            for tines.
+            Distance in metres from bare conductors or antennas to which the zone is expected; by default 20 mm for
+            needles, 12 mm for tines.
 
         Raises
         ------
         MeshError
             When the resolution or the reach is out of range.
         """
-        low, high = RESOLUTION_LIMITS
-        if not low <= resolution <= high:
-            raise MeshError(f"The mesh resolution is {resolution:g}, but must lie between {low:g} and {high:g}.")
+        check_resolution(resolution)
         if reach is None:
             reach = TINE_REACH if any(applicator.tines for applicator in geometry.applicators) else NEEDLE_REACH
         if not 0 < reach < float("inf"):
@@ -98,6 +96,13 @@ class Sizing:
             sides=_even(16 / resolution, 8),
             tine_sides=_even(6 / resolution, 6),
         )
+
+
+def check_resolution(resolution: float) -> None:
+    """Raise a MeshError when a factor on the element sizes is out of range."""
+    low, high = RESOLUTION_LIMITS
+    if not low <= resolution <= high:
+        raise MeshError(f"The mesh resolution is {resolution:g}, but must lie between {low:g} and {high:g}.")
 
 
 def _even(number: float, least: int) -> int:
@@ -131,6 +136,17 @@ class SizeField:
         for name, value in (("InField", distance), ("Sigmoid", 0), ("StopAtDistMax", int(ends))):
             field.setNumber(tag, name, value)
         for name, metres in (("DistMin", start), ("DistMax", stop), ("SizeMin", size), ("SizeMax", max(limit, size))):
+            field.setNumber(tag, name, metres / MILLIMETRE)
+        self._laws.append(tag)
+
+    def inside(self, x: tuple[float, float], y: tuple[float, float], size: float, growth: float, limit: float) -> None:
+        """Add a law: `size` inside a rectangle of the plane, growing by `growth` per distance from it up to `limit`."""
+        field = self._gmsh.model.mesh.field
+        tag = field.add("Box")
+        for name, metres in (("XMin", x[0]), ("XMax", x[1]), ("YMin", y[0]), ("YMax", y[1])):
+            field.setNumber(tag, name, metres / MILLIMETRE)
+        thickness = max(limit - size, 0.0) / growth
+        for name, metres in (("VIn", size), ("VOut", max(limit, size)), ("Thickness", thickness)):
             field.setNumber(tag, name, metres / MILLIMETRE)
         self._laws.append(tag)
 

@@ -95,23 +95,23 @@ def _grade(gmsh: ModuleType, geometry: Geometry, bodies: list[Polyhedron], sizin
     size = SizeField(gmsh)
     for applicator in geometry.applicators:
         longest = STRETCH * _side(applicator.radius, sizing.sides)
-        lines = applicator.bare_lines()
+        lines = applicator.heated_lines()
         for radius in sorted({radius for _, radius in lines}):
             tine = radius != applicator.radius
             near = TINE_STRETCH * _side(radius, sizing.tine_sides) if tine else min(sizing.near, longest)
             growth = min(STEEPEST, TINE_GROWTH * sizing.growth) if tine else sizing.growth
             line_points = np.vstack([sample_line(line, radius / 2) for line, r in lines if r == radius])
-            to_bare = size.distance(points=_scatter(gmsh, line_points))
-            size.grow(to_bare, 1.1 * radius, near, growth, sizing.zone, ends=True)
-            size.grow(to_bare, sizing.reach, sizing.zone, sizing.far_growth, sizing.far, ends=False)
+            to_heated = size.distance(points=_scatter(gmsh, line_points))
+            size.grow(to_heated, 1.1 * radius, near, growth, sizing.zone, ends=True)
+            size.grow(to_heated, sizing.reach, sizing.zone, sizing.far_growth, sizing.far, ends=False)
         shaft_points = _insulated_points(applicator, geometry.domain)
         if len(shaft_points):
             along_shaft = min(sizing.shaft, longest)
             to_shaft = size.distance(points=_scatter(gmsh, shaft_points))
             size.grow(to_shaft, 1.1 * applicator.radius, along_shaft, sizing.far_growth, sizing.far, ends=True)
-    conducting = {name for name, surface in geometry.surfaces.items() if surface.terminal}
+    heated = {name for name, surface in geometry.surfaces.items() if surface.heated}
     size.grow(
-        size.distance(points=_scatter(gmsh, rims(bodies, conducting))),
+        size.distance(points=_scatter(gmsh, rims(bodies, heated))),
         0.0,
         sizing.edge,
         sizing.growth,
@@ -127,7 +127,7 @@ def _side(radius: float, sides: int) -> float:
 
 
 def _insulated_points(applicator: Applicator, domain: Domain) -> Floats:
-    """Points along the insulated shafts, as far as they are in the domain."""
+    """Points along the shafts where nothing heats, as far as they are in the domain."""
     beyond = 2 * domain.circumradius + applicator.length
     last = applicator.sections[-1]
     stretches = [
@@ -136,7 +136,7 @@ def _insulated_points(applicator: Applicator, domain: Domain) -> Floats:
             applicator.radius,
         )
         for section in applicator.sections
-        if section.terminal is None
+        if not section.heated
         for x, y in applicator.shafts
     ]
     points = np.vstack(stretches) if stretches else np.empty((0, 3))

@@ -77,6 +77,7 @@ class Bioheat:
         self.blood_capacity = tissue.blood_density * tissue.blood_heat_capacity
         self.blood_temperature = tissue.blood_temperature
         self._perfusion = tissue.perfusion * self.blood_capacity * space.lumped_mass
+        self._perfusion_remaining = tissue.perfusion_remaining
         self.wall = np.zeros(space.n_nodes)
         self._wall_source = np.zeros(space.n_nodes)
         for surface in cooled:
@@ -101,7 +102,11 @@ class Bioheat:
         return bool(np.any(self._perfusion))
 
     def operator(self, temperature: Array, perfusion_factor: Array | None = None) -> HeatOperator:
-        """Conduction and perfusion at the given nodal temperature ``(n,)`` [K] and share of perfusion ``(n,)``."""
+        """Conduction and perfusion at the given nodal temperature ``(n,)`` [K].
+
+        The perfusion factor ``(n,)`` runs from one in intact to zero in coagulated tissue, where the perfusion that
+        remains is a property of the tissue; without it all tissue is intact.
+        """
         conductivity = np.empty(len(self.space.volume))
         tables = self.tables
         element_look_up(
@@ -114,12 +119,13 @@ class Bioheat:
             self.space.averaging,
             conductivity,
         )
-        perfusion = self._perfusion if perfusion_factor is None else self._perfusion * perfusion_factor
-        return HeatOperator(self.space.matrix.values(conductivity), perfusion)
+        operator = HeatOperator(self.space.matrix.values(conductivity), self._perfusion)
+        return operator if perfusion_factor is None else self.with_perfusion(operator, perfusion_factor)
 
     def with_perfusion(self, operator: HeatOperator, perfusion_factor: Array) -> HeatOperator:
-        """The same conduction with another share of perfusion ``(n,)``."""
-        return HeatOperator(operator.conduction, self._perfusion * perfusion_factor)
+        """The same conduction with the perfusion of another perfusion factor ``(n,)``."""
+        remaining = self._perfusion_remaining
+        return HeatOperator(operator.conduction, self._perfusion * (remaining + (1.0 - remaining) * perfusion_factor))
 
     def flux(self, operator: HeatOperator, temperature: Array, heat: Array) -> Array:
         """Nodal net heating ``(n,)`` [W]: sources less conduction, perfusion and coolant."""

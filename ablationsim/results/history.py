@@ -29,16 +29,25 @@ COLUMNS = (
 )
 """Columns of every history; probes and, with several applicators, the readings of each follow."""
 
+FLOWS = ("absorbed_w", "reflected_w", "radiated_w")
+"""Columns that follow in the history of microwave antennas: what becomes of the power that arrives at their ports."""
+
 READINGS = ("power_w", "voltage_v", "current_a", "impedance_ohm", "tip_temperature_c")
 """What the history of several applicators has of each, followed by its name: ``power_w_left``."""
 
 
 def columns_of(case: Case) -> list[str]:
     """Columns of the history of a case."""
+    flows = flow_columns(case)
     probes = [f"probe_{probe.name}_c" for probe in case.probes]
     names = [applicator.name for applicator in case.applicators]
     each = [f"{reading}_{name}" for name in names for reading in READINGS] if len(names) > 1 else []
-    return [*COLUMNS, *probes, *each]
+    return [*COLUMNS, *flows, *probes, *each]
+
+
+def flow_columns(case: Case) -> tuple[str, ...]:
+    """Columns beside `COLUMNS` that the modality of a case has."""
+    return FLOWS if case.applicators[0].device.modality == "mwa" else ()
 
 
 class History:

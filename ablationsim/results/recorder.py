@@ -11,10 +11,11 @@ import numpy as np
 from ablationsim.case import Case
 from ablationsim.errors import CheckpointError, Interrupted
 from ablationsim.march import March
+from ablationsim.physics.antennas import MicrowaveSource
 from ablationsim.results import checkpoint
 from ablationsim.results.files import write_whole
 from ablationsim.results.frames import Frames
-from ablationsim.results.history import History, columns_of
+from ablationsim.results.history import History, columns_of, flow_columns
 from ablationsim.results.log import Log
 from ablationsim.results.run_folder import case_hash
 from ablationsim.units import ZERO_CELSIUS
@@ -117,6 +118,7 @@ class Recorder:
                 state.energy.generator,
                 march.stored,
                 state.energy.lost,
+                *(march.flows[column] for column in flow_columns(self.case)),
                 *(march.problem.probes @ state.temperature - ZERO_CELSIUS),
                 *(
                     value
@@ -128,7 +130,9 @@ class Recorder:
 
     def _describe(self) -> str:
         power, hottest, volume = (self.history.last(c) for c in ("power_w", "max_temperature_c", "zone_volume_ml"))
-        return f"{power:5.0f} W, {hottest:5.0f} °C, zone {volume:5.1f} mL"
+        source = self.march.problem.source
+        fields = f", {source.solves} fields" if isinstance(source, MicrowaveSource) else ""
+        return f"{power:5.0f} W, {hottest:5.0f} °C, zone {volume:5.1f} mL{fields}"
 
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 

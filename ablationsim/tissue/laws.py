@@ -1,7 +1,7 @@
 """How tissue properties change with temperature.
 
 Every law is piecewise linear in the temperature, which is all that the published data support; sums stay piecewise
-linear and integrals are exact.
+linear and integrals are exact. Dielectric laws at microwave frequencies are in `ablationsim.tissue.dielectric`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ BODY = 37.0 + ZERO_CELSIUS
 
 BOILING = 100.0 + ZERO_CELSIUS
 """Temperature [K] above which the conductivities no longer rise (Hall et al. 2015 cap both laws here)."""
+
+
+TRANSPORT_RAMP = 5.0
+"""Width of the ramps on both sides of the band in which vapour carries heat [K] (assumed)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +81,24 @@ def thermal_conductivity(at_body: float, slope: float) -> PiecewiseLinear:
         Rise [W/m/K2].
     """
     return PiecewiseLinear.through((BODY, at_body), (BOILING, at_body + slope * (BOILING - BODY)))
+
+
+def vapour_transport(factor: float, band: tuple[float, float]) -> PiecewiseLinear:
+    """Factor on the thermal conductivity that stands for vapour, which carries heat from boiling to cooler tissue.
+
+    Trapezoid: `factor` within the vaporisation band, 1 from `TRANSPORT_RAMP` away from it.
+
+    Parameters
+    ----------
+    factor : float
+        1 leaves vapour transport out.
+    band : tuple of float
+        Temperatures [K] between which the water vaporises.
+    """
+    lower, upper = band
+    return PiecewiseLinear.through(
+        (lower - TRANSPORT_RAMP, 1.0), (lower, factor), (upper, factor), (upper + TRANSPORT_RAMP, 1.0)
+    )
 
 
 def electric_conductivity(at_body: float, slope: float, dried: float, drying_width: float) -> PiecewiseLinear:
@@ -138,7 +160,7 @@ def latent_capacity(energy: float, band: tuple[float, float], rounding: float) -
     Parameters
     ----------
     energy : float
-        Latent heat of the water in a volume of tissue [J/m3].
+        Latent heat of the water in a volume of tissue [J/m3]; may be 0.
     band : tuple of float
         Temperatures [K] between which the water vaporises; at least twice `rounding` apart.
     rounding : float

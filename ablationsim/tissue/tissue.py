@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ablationsim.errors import TissueError, best_match
 from ablationsim.provenance import Sourced
 from ablationsim.tissue import laws
+from ablationsim.tissue.dielectric import DEFAULT, QUANTITIES, Dielectric, check_name
 from ablationsim.units import ZERO_CELSIUS, exact, show
 
 PROPERTIES: Mapping[str, str] = {
@@ -26,6 +27,7 @@ PROPERTIES: Mapping[str, str] = {
     "heat_capacity_rise_end": "temperature",
     "thermal_conductivity": "thermal_conductivity",
     "thermal_conductivity_slope": "thermal_conductivity_slope",
+    "vapour_transport": "ratio",
     "electric_conductivity": "electric_conductivity",
     "electric_conductivity_slope": "relative_slope",
     "electric_conductivity_dried": "fraction",
@@ -38,11 +40,17 @@ PROPERTIES: Mapping[str, str] = {
     "vaporisation_rounding": "temperature_difference",
     "dried_heat_capacity": "volumetric_heat_capacity",
     "perfusion": "perfusion_rate",
+    "perfusion_remaining": "fraction",
     "blood_density": "density",
     "blood_heat_capacity": "heat_capacity",
     "blood_temperature": "temperature",
 }
 """Every property of a set, with its dimension; conductivities are those at 37 °C."""
+
+OPTIONAL: Mapping[str, str] = QUANTITIES
+"""Properties that a set need not have; without them the dielectric law says what they are."""
+
+_DIMENSIONS: Mapping[str, str] = {**PROPERTIES, **OPTIONAL}
 
 TABLE_START = 233.15
 """First temperature of the tables [K]."""
@@ -89,13 +97,16 @@ class Tissue:
     name, title, notes : str
         Name of the set, what it describes, and what to know about it.
     sources : dict of str to Sourced
-        Every property in `PROPERTIES`.
+        Every property in `PROPERTIES`, and those in `OPTIONAL` that are given.
+    dielectric : str
+        Name of a dielectric law, or "default" for the recommended law at the frequency of the antenna.
     """
 
     name: str
     title: str
     notes: str
     sources: Mapping[str, Sourced]
+    dielectric: str = DEFAULT
 
     @classmethod
     def names(cls) -> list[str]:
@@ -117,21 +128,27 @@ class Tissue:
 
     @classmethod
     def from_dict(cls, name: str, data: Mapping[str, Any]) -> Tissue:
-        """Build from the content of a set file: ``title``, ``notes`` and one table a property.
+        """Build from the content of a set file: ``title``, ``notes``, ``dielectric`` and one table a property.
 
         Raises
         ------
         TissueError
             With every problem found.
         """
-        entries = {key: value for key, value in data.items() if key not in ("title", "notes")}
+        texts = {"title": name, "notes": "", "dielectric": DEFAULT}
+        texts |= {key: str(data[key]) for key in texts if key in data}
+        entries = {key: value for key, value in data.items() if key not in texts}
         problems = [
-            f"unknown property '{key}'{best_match(key, PROPERTIES)}" for key in entries if key not in PROPERTIES
+            f"unknown property '{key}'{best_match(key, [*_DIMENSIONS, *texts])}"
+            for key in entries
+            if key not in _DIMENSIONS
         ]
+        problems += _unknown_law(texts["dielectric"])
         sources: dict[str, Sourced] = {}
-        for key, dimension in PROPERTIES.items():
+        for key, dimension in _DIMENSIONS.items():
             if key not in entries:
-                problems.append(f"{key} is missing")
+                if key not in OPTIONAL:
+                    problems.append(f"{key} is missing")
                 continue
             try:
                 sources[key] = Sourced.read(entries[key], dimension)
@@ -143,58 +160,105 @@ class Tissue:
             raise TissueError(
                 f"the tissue set '{name}' is malformed:\n" + "\n".join(f"  - {problem}" for problem in problems)
             )
-        return cls(name, str(data.get("title", name)), str(data.get("notes", "")), sources)
+        return cls(name, sources=sources, **texts)
 
     def to_dict(self) -> dict[str, Any]:
         """The content of a set file; `from_dict` gives back an equal tissue."""
         return {
             "title": self.title,
             "notes": self.notes,
+            "dielectric": self.dielectric,
             **{key: sourced.to_dict() for key, sourced in self.sources.items()},
         }
 
-    def override_problems(self, overrides: Mapping[str, float]) -> list[str]:
-        """What speaks against replacing properties (SI): each sentence has value, limit and source of the limit."""
-        problems = []
+    def override_problems(self, overrides: Mapping[str, float], dielectric: str | None = None) -> list[str]:
+        """What speaks against replacing properties (SI) or the dielectric law.
+
+        Each sentence has value, limit and source of the limit. Whether the law, and the values at 37 °C of what it
+        describes, hold at the frequency of an antenna is for `dielectric_problems` to say.
+        """
+        problems = [] if dielectric is None else _unknown_law(dielectric)
         for key, value in overrides.items():
-            if key not in PROPERTIES:
-                problems.append(f"unknown property '{key}'{best_match(key, PROPERTIES)}")
+            if key not in _DIMENSIONS:
+                problems.append(f"unknown property '{key}'{best_match(key, _DIMENSIONS)}")
                 continue
-            outside = self.sources[key].outside(value)
+            outside = self.sources[key].outside(value) if key in self.sources else None
             if outside is not None:
                 problems.append(f"{key}: {outside}; the tissue set is '{self.name}'")
         if not problems:
             problems = _inconsistencies({**{key: sourced.value for key, sourced in self.sources.items()}, **overrides})
         return problems
 
-    def with_overrides(self, overrides: Mapping[str, float]) -> Tissue:
-        """Replace properties, given in SI units; each is marked as assumed and keeps the range of the set.
+    def with_overrides(self, overrides: Mapping[str, float], dielectric: str | None = None) -> Tissue:
+        """Replace properties, and the dielectric law where one is named.
+
+        Parameters
+        ----------
+        overrides : dict of str to float
+            SI values by the keys of `PROPERTIES` and `OPTIONAL`; each is marked as assumed and keeps the range of the
+            set.
+        dielectric : str, optional
+            Name of a dielectric law.
 
         Raises
         ------
         TissueError
-            If a property is unknown or a value lies outside the range of the set.
+            If a property or the law is unknown or a value lies outside the range of the set.
         """
-        problems = self.override_problems(overrides)
+        problems = self.override_problems(overrides, dielectric)
         if problems:
             raise TissueError("\n".join(problems))
         changed = {}
         for key, value in overrides.items():
-            old = self.sources[key]
-            text = exact(value, old.dimension)
-            changed[key] = replace(
-                old,
-                value=value,
-                text=text,
-                status="assumed",
-                verified=False,
-                source="chosen for this case",
-                note=f"set: {old.text}",
-            )
-        return replace(self, sources={**self.sources, **changed})
+            text, source = exact(value, _DIMENSIONS[key]), "chosen for this case"
+            if key in self.sources:
+                old = self.sources[key]
+                changed[key] = replace(
+                    old,
+                    value=value,
+                    text=text,
+                    status="assumed",
+                    verified=False,
+                    source=source,
+                    note=f"set: {old.text}",
+                )
+            else:
+                changed[key] = Sourced(value, _DIMENSIONS[key], text, "assumed", False, source)
+        law = self.dielectric if dielectric is None else dielectric
+        return replace(self, sources={**self.sources, **changed}, dielectric=law)
+
+    def dielectric_problems(self, frequency: float) -> list[str]:
+        """What speaks against this tissue round an antenna that works at a frequency [Hz]; one sentence each."""
+        try:
+            law = Dielectric.load(self.dielectric, frequency)
+        except TissueError as error:
+            return [f"dielectric: {error}"]
+        return law.problems(self._at_body)
+
+    def dielectric_at(self, frequency: float, floors: bool = True) -> Dielectric:
+        """Dielectric law at a frequency [Hz], scaled to the values at 37 °C where they are given.
+
+        Parameters
+        ----------
+        frequency : float
+            Operating frequency of the antenna [Hz].
+        floors : bool
+            Whether permittivity and conductivity of dried tissue stay above a least value.
+
+        Raises
+        ------
+        TissueError
+            If the law does not hold at the frequency, or a value lies outside its range.
+        """
+        return Dielectric.load(self.dielectric, frequency, floors).through(self._at_body)
+
+    @property
+    def _at_body(self) -> dict[str, float]:
+        """What is given of the dielectric properties at 37 °C."""
+        return {key: self.value(key) for key in OPTIONAL if key in self.sources}
 
     def value(self, name: str) -> float:
-        """One property in SI units; `name` is a key of `PROPERTIES`."""
+        """One property in SI units; `name` is a key of `PROPERTIES`, or of `OPTIONAL` where it is given."""
         return self.sources[name].value
 
     @property
@@ -206,6 +270,11 @@ class Tissue:
     def perfusion(self) -> float:
         """Perfusion rate of intact tissue, volume of blood per volume of tissue and time [1/s]."""
         return self.value("perfusion")
+
+    @property
+    def perfusion_remaining(self) -> float:
+        """Share of the perfusion that is left in coagulated tissue."""
+        return self.value("perfusion_remaining")
 
     @property
     def blood_density(self) -> float:
@@ -259,11 +328,12 @@ class Tissue:
             self.value("electric_conductivity_dried"),
             self.value("drying_width"),
         )
+        transport = laws.vapour_transport(self.value("vapour_transport"), self.vaporisation_band)
         return TissueTables(
             temperature0=TABLE_START,
             step=TABLE_STEP,
             enthalpy=self.capacity.integral(temperature, start=laws.BODY),
-            thermal_conductivity=thermal(temperature),
+            thermal_conductivity=thermal(temperature) * transport(temperature),
             electric_conductivity=electric(temperature),
         )
 
@@ -279,14 +349,33 @@ def _read_set(name: str) -> dict[str, Any]:
     return data if base is None else {**_read_set(base), **data}
 
 
+def _unknown_law(name: str) -> list[str]:
+    try:
+        check_name(name)
+    except TissueError as error:
+        return [f"dielectric: {error}"]
+    return []
+
+
 def _inconsistencies(values: Mapping[str, float]) -> list[str]:
     """What makes the laws meaningless, one sentence each."""
-    may_vanish = ("perfusion", "thermal_conductivity_slope", "electric_conductivity_slope")
+    may_vanish = (
+        "perfusion",
+        "perfusion_remaining",
+        "water_fraction",
+        "thermal_conductivity_slope",
+        "electric_conductivity_slope",
+    )
     problems = []
     for key, value in values.items():
         if value < 0.0 or (value == 0.0 and key not in may_vanish):
             limit = "at least 0" if key in may_vanish else "above 0"
-            problems.append(f"{key} is {show(value, PROPERTIES[key])}; it must be {limit}")
+            problems.append(f"{key} is {show(value, _DIMENSIONS[key])}; it must be {limit}")
+    if values["vapour_transport"] < 1.0:
+        problems.append(f"vapour_transport is {values['vapour_transport']:g}; it must be at least 1, which is none")
+    for key in ("perfusion_remaining", "water_fraction", "electric_conductivity_dried"):
+        if values[key] > 1.0:
+            problems.append(f"{key} is {show(values[key], 'fraction')}; it must be at most 100 %")
     if values["heat_capacity_rise_start"] >= values["heat_capacity_rise_end"]:
         problems.append("heat_capacity_rise_start must be below heat_capacity_rise_end")
     if values["heat_capacity_rise_end"] >= values["vaporisation_lower"]:

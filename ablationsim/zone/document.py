@@ -49,6 +49,7 @@ def zone_document(
     isotherms: Mapping[str, ZoneMetrics],
     strain: float,
     energy_balance: Mapping[str, float],
+    microwave: Mapping[str, Any] | None = None,
     discretisation_error: Mapping[str, float] | None = None,
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -68,6 +69,8 @@ def zone_document(
         Uniform contraction for the metrics under "contracted", 0.12 for 12 %.
     energy_balance : mapping
         `in_j`, `stored_j`, `lost_j`, in J, and `relative_error`; further parts of the loss may follow.
+    microwave : mapping, optional
+        What the antennas did with the power; the key is left out without antennas.
     discretisation_error : mapping, optional
         Estimated error of metrics, under the name and in the unit of each, and `volume_relative`; None when the run
         was not repeated on a finer mesh and step.
@@ -104,6 +107,7 @@ def zone_document(
             "isotherms": {key: contracted(zone, strain).to_dict() for key, zone in isotherms.items()},
         },
         "energy_balance": dict(energy_balance),
+        **({} if microwave is None else {"microwave": dict(microwave)}),
         "discretisation_error": None if discretisation_error is None else dict(discretisation_error),
         "warnings": notes,
     }
@@ -118,6 +122,8 @@ def zone_document(
 def _numbers(value: Any, path: str = "") -> list[tuple[str, float]]:
     if isinstance(value, Mapping):
         return [found for key, part in value.items() for found in _numbers(part, f"{path}.{key}".lstrip("."))]
+    if isinstance(value, list):
+        return [found for i, part in enumerate(value) for found in _numbers(part, f"{path}[{i}]")]
     if isinstance(value, (float, np.floating)):
         return [(path, float(value))]
     return []

@@ -46,6 +46,12 @@ def test_the_beginning_of_the_default_protocol(name):
     assert result.history["max_temperature_c"][-1] > 21.5
     flowing = result.history["power_w"] > 0
     assert (result.history["power_w"] <= generator.max_power * (1 + 1e-9)).all()
+    if device.modality == "mwa":
+        going = sum(result.history[f"{where}_w"][flowing] for where in ("absorbed", "reflected", "radiated"))
+        assert (result.history["absorbed_w"][flowing] > 0.5 * going).all()
+        assert (going <= result.history["power_w"][flowing] * (1 + 1e-6)).all()
+        assert np.isnan(result.history["impedance_ohm"]).all()
+        return
     assert (result.history["current_a"] <= (generator.max_current or math.inf) * (1 + 1e-9)).all()
     assert (result.history["voltage_v"] <= (generator.max_voltage or math.inf) * (1 + 1e-9)).all()
     assert (result.history["impedance_ohm"][flowing] > 20.0).all()

@@ -94,6 +94,17 @@ def test_perfused() -> None:
     assert not bioheat_of(Material()).perfused
 
 
+@pytest.mark.parametrize("remaining", [0.0, 0.3, 1.0])
+def test_perfusion_that_remains_in_coagulated_tissue(remaining: float) -> None:
+    bioheat = bioheat_of(Material(perfusion=0.01, perfusion_remaining=remaining))
+    at_body = np.full(SPACE.n_nodes, BODY)
+    intact = bioheat.operator(at_body)
+    factor = np.linspace(0.0, 1.0, SPACE.n_nodes)
+    expected = (remaining + (1.0 - remaining) * factor) * intact.perfusion
+    assert bioheat.operator(at_body, factor).perfusion == pytest.approx(expected)
+    assert bioheat.with_perfusion(intact, factor).perfusion == pytest.approx(expected)
+
+
 def test_implicit_stage_satisfies_its_equation_across_boiling() -> None:
     bioheat = bioheat_of(cooled=(CooledSurface(["side"], 1500.0, 288.15),))
     temperature = np.linspace(300.0, 420.0, SPACE.n_nodes)

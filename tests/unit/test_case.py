@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablationsim.case import Case
+from ablationsim.case import Case, MicrowaveSection
 from ablationsim.case.sections import CaseFile, ZoneSection
 from ablationsim.device import Device
 from ablationsim.errors import CaseError
@@ -80,6 +80,29 @@ boundary = "grounded"
 """
 
 
+ANTENNA = """
+[device]
+profile = "mwa_slot_reference"
+[tissue]
+set = "liver_porcine_in_vivo"
+dielectric = "ji_brace"
+permittivity = 45
+microwave_conductivity = "2.0 S/m"
+vapour_transport = 1.5
+perfusion_remaining = "20 %"
+heat_capacity_rise = 1.1
+dried_heat_capacity = "0.5 MJ/m3/K"
+blood_density = "1050 kg/m3"
+blood_heat_capacity = "3700 J/kg/K"
+[microwave]
+coupling = "fast"
+resolve = "5 %"
+drying = "reversible"
+floors = false
+shaft_heating = false
+"""
+
+
 @pytest.fixture
 def one():
     return tomllib.loads(ONE)
@@ -133,7 +156,72 @@ def test_several_applicators(two):
     assert case.domain.size == pytest.approx((0.12, 0.10, 0.12))
 
 
-@pytest.mark.parametrize("text", [ONE, TWO])
+def test_antenna_and_its_tissue():
+    case = Case.from_dict(tomllib.loads(ANTENNA))
+    assert case.microwave == MicrowaveSection(
+        coupling="fast", resolve="5 %", drying="reversible", floors=False, shaft_heating=False
+    )
+    assert case.tissue.dielectric == "ji_brace"
+    overrides = {
+        "permittivity": 45.0,
+        "microwave_conductivity": 2.0,
+        "vapour_transport": 1.5,
+        "perfusion_remaining": 0.2,
+        "heat_capacity_rise": 1.1,
+        "dried_heat_capacity": 0.5e6,
+        "blood_density": 1050.0,
+        "blood_heat_capacity": 3700.0,
+    }
+    assert {key: case.tissue.value(key) for key in overrides} == pytest.approx(overrides)
+
+
+def test_microwave_defaults(one):
+    microwave = Case.from_dict(one).microwave
+    assert (microwave.coupling, microwave.resolve, microwave.drying) == ("full", 0.02, "irreversible")
+    assert microwave.floors is True
+    assert microwave.shaft_heating is True
+
+
+def test_applicators_are_of_one_kind(two):
+    two["applicator"][1].update(profile="mwa_slot_reference", protocol=[{"mode": "off", "duration": "1 s"}])
+    assert problems(two) == [
+        "all applicators of a case must be of one kind: 'left' is a radiofrequency electrode, "
+        "'right' is a microwave antenna; run a case for each kind"
+    ]
+
+
+def test_dielectric_law_must_fit_the_generator(tmp_path):
+    profile = Device.file("mwa_slot_reference").read_text(encoding="utf-8")
+    other = tmp_path / "antenna.toml"
+    other.write_text(profile.replace('"2.45 GHz"', '"915 MHz"'), encoding="utf-8")
+    assert Device.load(other).generator.frequency == 9.15e8
+    data = {"device": {"profile": str(other)}, "tissue": {"set": "liver_human"}}
+    assert problems(data) == []
+    data["tissue"].update(dielectric="lopresto", permittivity=45)
+    (problem,) = problems(data)
+    assert problem == (
+        "tissue.dielectric: the dielectric law 'lopresto' is for 2450 MHz and does not hold at 915 MHz; "
+        "laws that do: liver_915, static_915"
+    )
+    data["tissue"].update(dielectric="liver_915", permittivity=70)
+    (problem,) = problems(data)
+    assert problem.startswith("tissue.permittivity: 70 is outside the range 37.44 to 56.16 (assumed: within 20 %")
+
+
+def test_microwave_properties_do_not_bind_electrodes(one):
+    one["tissue"].update(dielectric="lopresto", permittivity=70)
+    assert problems(one) == []
+
+
+def test_insulated_boundary_needs_a_return_only_for_electrodes(one):
+    one["domain"] = {"boundary": "insulated"}
+    assert any("'insulated' leaves the monopolar" in problem for problem in problems(one))
+    antenna = tomllib.loads(ANTENNA)
+    antenna["domain"] = {"boundary": "insulated"}
+    assert problems(antenna) == []
+
+
+@pytest.mark.parametrize("text", [ONE, TWO, ANTENNA])
 def test_resolved_round_trip(text):
     case = Case.from_dict(tomllib.loads(text))
     again = Case.from_resolved(json.loads(json.dumps(case.resolved())))
@@ -243,6 +331,29 @@ name = "r45"
         ({"tissue": {"set": "liver_human", "perfusion": "0.5 1/s"}}, "tissue.perfusion: 0.5 1/s is outside the range"),
         ({"zone": {"isotherm_temperature": "60 K"}}, "is outside 40 degC to 100 degC"),
         ({"time": {"checkpoint_interval": "0 s"}}, "must be greater than zero"),
+        (
+            {"tissue": {"set": "liver_human", "dielectric": "ji_brase"}},
+            "tissue.dielectric: no dielectric law 'ji_brase'; did you mean 'ji_brace'?",
+        ),
+        (
+            {"tissue": {"set": "liver_human", "permitivity": 45}},
+            "unknown key 'permitivity' in tissue; did you mean 'permittivity'?",
+        ),
+        (
+            {"tissue": {"set": "liver_human", "microwave_conductivity": 1.7}},
+            "tissue.microwave_conductivity expects an electric conductivity such as '0.2 S/m', got 1.7 without a unit",
+        ),
+        (
+            {"tissue": {"set": "liver_human", "vapour_transport": 4}},
+            "tissue.vapour_transport: 4 is outside the range 1 to 3",
+        ),
+        ({"microwave": {"couplin": "full"}}, "unknown key 'couplin' in microwave; did you mean 'coupling'?"),
+        ({"microwave": {"coupling": "ful"}}, "microwave.coupling: 'ful' is not a choice; did you mean 'full'?"),
+        (
+            {"microwave": {"resolve": "60 %"}},
+            "microwave.resolve: 60 % is outside 0.1 % to 50 % (limits of the field update)",
+        ),
+        ({"microwave": {"floors": "yes"}}, "microwave.floors: input should be a valid boolean, got 'yes'"),
         ({"title": 3}, "title: input should be a valid string"),
     ],
 )

@@ -1,5 +1,6 @@
 """Device profiles: complete, sourced, and refused with a clear message when they are not."""
 
+import json
 import math
 import tomllib
 from pathlib import Path
@@ -13,9 +14,21 @@ from ablationsim.device.profile import ApplicatorSpec, SectionSpec
 from ablationsim.device.protocol import Step
 from ablationsim.errors import DeviceError
 from ablationsim.provenance import citations
+from ablationsim.units import SI
 
 STEP: TypeAdapter[Step] = TypeAdapter(Step)
 NAMES = [
+    "mwa_915_dual_slot",
+    "mwa_amica_14g_like",
+    "mwa_amica_16g_minichoke_2011",
+    "mwa_dual_slot",
+    "mwa_emprint_13g_like",
+    "mwa_he2010_cooled",
+    "mwa_he2010_uncooled",
+    "mwa_ji2011_80w",
+    "mwa_monopole_ji_brace",
+    "mwa_slot_reference",
+    "mwa_triaxial",
     "rfa_bipolar_like",
     "rfa_cooled_15g_like",
     "rfa_cooltip_17g_2cm_like",
@@ -124,9 +137,9 @@ def test_an_unknown_name_gets_the_best_match():
         Device.load("rfa_starburst_like")
 
 
-def edited(tmp_path, *changes):
+def edited(tmp_path, *changes, profile="rfa_cooltip_17g_3cm_like"):
     """A copy of a shipped profile with parts of its text replaced."""
-    text = (PROFILES / "rfa_cooltip_17g_3cm_like.toml").read_text(encoding="utf-8")
+    text = Device.file(profile).read_text(encoding="utf-8")
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
@@ -189,6 +202,154 @@ def test_what_the_generator_cannot_do():
     assert "Trujillo" in power
     assert current.startswith("protocol[3].current: 3 A is above the limit of 2 A")
     assert temperature.startswith("protocol[4].mode: rfa_cooltip_17g_3cm_like cannot hold a temperature")
+
+
+def test_the_file_of_a_profile(tmp_path):
+    assert Device.file("mwa_triaxial") == PROFILES / "mwa_triaxial.toml"
+    assert Device.file(tmp_path / "mine.toml") == tmp_path / "mine.toml"
+    with pytest.raises(DeviceError, match="did you mean 'mwa_triaxial'"):
+        Device.file("mwa_triaxal")
+
+
+# -- modality ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_microwave_generator_cannot_do():
+    device = Device.load("mwa_amica_14g_like")
+    protocol = [
+        STEP.validate_python({"mode": "power", "power": "60 W", "duration": "1 s"}),
+        STEP.validate_python({"mode": "pulsed", "power": "150 W", "on": "1 s", "off": "1 s", "duration": "9 s"}),
+        STEP.validate_python({"mode": "pullback", "power": "150 W", "distance": "1 cm", "duration": "9 s"}),
+        STEP.validate_python({"mode": "off", "duration": "1 s"}),
+        STEP.validate_python({"mode": "power", "power": "60 W", "duration": "1 s", "rise": "20 ohm"}),
+        STEP.validate_python({"mode": "power", "power": "60 W", "duration": "1 s", "absolute": "90 ohm"}),
+        STEP.validate_python({"mode": "impedance", "power": "60 W", "duration": "1 s"}),
+        STEP.validate_python({"mode": "temperature", "target": "90 degC", "duration": "1 s"}),
+        STEP.validate_python({"mode": "voltage", "voltage": "90 V", "duration": "1 s"}),
+    ]
+    pulsed, pullback, rise, absolute, impedance, temperature, voltage = device.protocol_problems(protocol)
+    assert pulsed.startswith("protocol[2].power: 150 W is above the limit of 140 W of mwa_amica_14g_like (")
+    assert pullback.startswith("protocol[3].power: 150 W is above the limit of 140 W")
+    assert rise == (
+        "protocol[5].rise: mwa_amica_14g_like is a microwave device and watches no impedance; leave rise out"
+    )
+    assert absolute.startswith("protocol[6].absolute: ")
+    for problem, place, mode in ((impedance, 7, "impedance"), (temperature, 8, "temperature"), (voltage, 9, "voltage")):
+        assert problem == (
+            f"protocol[{place}].mode: mwa_amica_14g_like is a microwave device and knows no '{mode}'; "
+            "use power, pulsed, pullback or off"
+        )
+
+
+def test_a_radiofrequency_device_pulses_and_is_not_withdrawn():
+    device = Device.load("rfa_cooltip_17g_3cm_like")
+    protocol = [
+        STEP.validate_python({"mode": "pulsed", "power": "150 W", "on": "1 s", "off": "1 s", "duration": "9 s"}),
+        STEP.validate_python({"mode": "pullback", "distance": "1 cm", "duration": "9 s"}),
+    ]
+    (problem,) = device.protocol_problems(protocol)
+    assert problem.startswith("protocol[2].mode: rfa_cooltip_17g_3cm_like is a radiofrequency device")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("radiating = true\n", "", "applicator: no section is radiating"),
+        ('name = "shaft"', 'name = "shaft"\nterminal = "active"', r"sections\[2\]\.terminal: has no meaning"),
+        (
+            "[generator]",
+            '[generator]\nmax_current = { value = "2 A", status = "assumed", source = "chosen here" }',
+            r"generator\.max_current: has no meaning for a microwave device",
+        ),
+        (
+            "[generator]",
+            "[infusion]\n"
+            + "".join(
+                f'{key} = {{ value = "{value}", status = "assumed", source = "chosen here" }}\n'
+                for key, value in {"radius": "4 mm", "length": "2 cm", "conductivity_factor": "2"}.items()
+            )
+            + "[generator]",
+            "infusion: has no meaning for a microwave device",
+        ),
+        ('modality = "mwa"', 'modality = "rfa"', "antenna: belongs to a microwave device"),
+        ('modality = "mwa"', 'modality = "rfa"', r"sections\[1\]\.radiating: only a microwave antenna radiates"),
+        ('modality = "mwa"', 'modality = "rfa"', "no section and no tine is the active terminal"),
+        ('modality = "mwa"', 'modality = "hifu"', "'hifu' is not a choice"),
+    ],
+)
+def test_what_does_not_fit_the_modality(tmp_path, old, new, message):
+    with pytest.raises(DeviceError, match=message):
+        Device.load(edited(tmp_path, (old, new), profile="mwa_slot_reference"))
+
+
+def test_a_microwave_device_without_antenna(tmp_path):
+    text = Device.file("mwa_slot_reference").read_text(encoding="utf-8")
+    path = tmp_path / "mine.toml"
+    path.write_text(text[: text.index("[antenna]")] + text[text.index("[generator]") :], encoding="utf-8")
+    with pytest.raises(DeviceError, match=r"antenna is missing: a microwave device needs \[antenna\]"):
+        Device.load(path)
+
+
+# -- other values ------------------------------------------------------------------------------------------------------
+
+
+def test_other_values():
+    device = Device.load("mwa_amica_14g_like")
+    changes = {
+        "antenna.dimensions.radiating_length": 15e-3,
+        "antenna.efficiency": 0.8,
+        "antenna.materials.ceramic.permittivity": 9.5,
+        "applicator.sections[2].wall_coefficient": 1500.0,
+        "default_protocol[1].power": 80.0,
+    }
+    changed = device.with_values(changes, status="calibrated", note="fitted to two measured zones")
+    assert changed.antenna.dimensions["radiating_length"] == 15e-3
+    assert changed.antenna.efficiency == 0.8
+    assert changed.antenna.materials["ceramic"].permittivity == 9.5
+    assert changed.applicator.sections[1].wall_coefficient == 1500.0
+    assert changed.default_protocol[0].power == 80.0
+    origin = changed.parameters["antenna.dimensions.radiating_length"]
+    assert (origin.value, origin.text, origin.status, origin.verified) == (15e-3, "0.015 m", "calibrated", False)
+    assert (origin.source, origin.note) == ("fitted to two measured zones", "profile: 12 mm, assumed")
+    assert origin.range == (pytest.approx(8e-3), pytest.approx(25e-3))
+    untouched = set(device.parameters) - set(changes)
+    assert {place: changed.parameters[place] for place in untouched} == {
+        place: device.parameters[place] for place in untouched
+    }
+    assert device == Device.load("mwa_amica_14g_like")  # the first one is as it was
+    back = {place: device.parameters[place].value for place in changes}
+    restored = changed.with_values(back)
+    assert restored.model_copy(update={"parameters": device.parameters}) == device
+
+
+def test_other_values_of_a_radiofrequency_device():
+    device = Device.load("rfa_cooltip_17g_3cm_like").with_values({"applicator.sections[1].length": 0.025})
+    assert device.applicator.sections[0].length == 0.025
+    assert device.parameters["applicator.sections[1].length"].source == "chosen for this case"
+
+
+def test_values_that_cannot_be():
+    device = Device.load("mwa_amica_14g_like")
+    with pytest.raises(DeviceError) as caught:
+        device.with_values(
+            {"antenna.dimensions.radiating_lenght": 15e-3, "antenna.efficiency": 0.2, "antenna.dimensions.lower_arm": 0}
+        )
+    message = str(caught.value)
+    assert "no number 'antenna.dimensions.radiating_lenght'; did you mean 'antenna.dimensions.radiating_length'" in (
+        message
+    )
+    assert "antenna.efficiency: 20 % is outside the range 50 % to 100 %" in message
+    with pytest.raises(DeviceError, match=r"dimensions\.lower_arm: must be greater than zero"):
+        device.with_values({"antenna.dimensions.lower_arm": 0.0})
+    with pytest.raises(DeviceError, match=r"antenna\.parts\[2\] 'choke'.*leaves the shaft"):
+        device.with_values({"antenna.dimensions.needle_bore": 3e-3})
+
+
+def test_a_device_survives_as_plain_numbers():
+    for name in Device.names():
+        device = Device.load(name)
+        plain = json.loads(json.dumps(device.model_dump(mode="json")))
+        assert Device.model_validate(plain, context=SI) == device
 
 
 def test_a_cooled_section_needs_its_coolant():

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -414,6 +415,91 @@ def test_a_later_temperature_step_takes_its_first_sample_at_once():
     assert controller.next_event() == 11.0
 
 
+# -- pulses by the clock -----------------------------------------------------------------------------------------------
+
+CLOCKED = {"mode": "pulsed", "power": "80 W", "on": "20 s", "off": "10 s", "duration": "75 s"}
+
+
+def test_pulses_by_the_clock():
+    bench = Bench(Controller(steps(CLOCKED), GENERATOR, start=2.0), Tissue(), dt=7.0)
+    seen = {}
+    while not bench.controller.finished:
+        seen[bench.time] = (bench.controller.demand().kind, bench.controller.demand().value)
+        bench.step()
+    switches = [time for (_, before), (time, after) in pairwise(seen.items()) if before != after]
+    assert switches == [2.0, 22.0, 32.0, 52.0, 62.0]
+    assert set(seen.values()) == {("off", 0.0), ("power", 80.0)}
+    assert seen[2.0] == ("power", 80.0)
+    assert bench.time == 77.0  # in the middle of a pulse
+    assert bench.controller.demand().kind == "off"
+    assert bench.controller.rolloffs == 0
+
+
+def test_thousand_pulses_do_not_drift():
+    controller = Controller(steps({**CLOCKED, "on": "0.1 s", "off": "0.2 s", "duration": "1000.05 s"}), GENERATOR)
+    times = []
+    while not controller.finished:
+        times.append(controller.next_event())
+        controller.advance(reading(times[-1] + 1e-10))  # as late as rounding makes it
+    assert len(times) == 3334 + 3333 + 1  # ends of pulses, ends of pauses, end of the protocol
+    assert times[-2:] == pytest.approx([1000.0, 1000.05], abs=1e-9)
+    assert len(controller.events) == 2  # the beginning and the end: pulses by the clock are not news
+
+
+def test_pulses_by_the_clock_watch_no_impedance():
+    controller = Controller(steps(CLOCKED), GENERATOR)
+    controller.accept(reading(1.0, 80.0))
+    assert controller.overshoot(reading(2.0, 500.0)) is None
+
+
+# -- withdrawal --------------------------------------------------------------------------------------------------------
+
+WITHDRAWAL = steps(
+    {"mode": "power", "power": "60 W", "duration": "100 s"},
+    {"mode": "pullback", "distance": "10 mm", "power": "20 W", "duration": "40 s"},
+    {"mode": "off", "duration": "10 s"},
+    {"mode": "pullback", "distance": "5 mm", "duration": "10 s"},
+)
+
+
+def test_how_far_an_antenna_has_been_withdrawn():
+    controller = Controller(WITHDRAWAL, GENERATOR, repeat=2, start=5.0)
+    assert controller.withdrawn(0.0) == controller.withdrawn(3.0) == 0.0
+    expected = {
+        5.0: {5.0: 0.0, 105.0: 0.0},
+        105.0: {105.0: 0.0, 115.0: 2.5e-3, 145.0: 10e-3},
+        145.0: {145.0: 10e-3, 150.0: 10e-3, 155.0: 10e-3},
+        155.0: {155.0: 10e-3, 157.0: 11e-3, 165.0: 15e-3},
+        165.0: {165.0: 15e-3, 265.0: 15e-3},
+        265.0: {265.0: 15e-3, 285.0: 20e-3, 305.0: 25e-3},
+        305.0: {310.0: 25e-3},
+        315.0: {320.0: 27.5e-3, 325.0: 30e-3},
+        325.0: {325.0: 30e-3, 1000.0: 30e-3},
+    }
+    for event, places in expected.items():
+        assert controller.next_event() == event
+        controller.advance(reading(event))
+        for time, far in places.items():
+            assert controller.withdrawn(time) == pytest.approx(far, abs=1e-15), (event, time)
+    assert controller.finished
+
+
+def test_a_time_outside_the_present_step_counts_as_its_beginning_or_end():
+    controller = Controller(WITHDRAWAL, GENERATOR)
+    controller.advance(reading(100.0))
+    assert controller.withdrawn(99.0) == 0.0
+    assert controller.withdrawn(200.0) == 10e-3
+
+
+def test_power_while_an_antenna_is_withdrawn():
+    controller = Controller(WITHDRAWAL, GENERATOR)
+    found = []
+    while not controller.finished:
+        found.append((controller.demand().kind, controller.demand().value))
+        controller.advance(reading(controller.next_event()))
+    assert found == [("power", 60.0), ("power", 20.0), ("off", 0.0), ("off", 0.0)]
+
+
 # -- checkpoints -------------------------------------------------------------------------------------------------------
 
 PROTOCOL = steps(
@@ -421,11 +507,13 @@ PROTOCOL = steps(
     {**RAMP, "start_power": "100 W", "max_power": None, "duration": "80 s", "step_time": "10 s", "wait": "5 s"},
     {"mode": "temperature", "target": "97 degC", "duration": "30 s"},
     {"mode": "current", "current": "1 A", "duration": "20 s", "absolute": "140 ohm"},
+    {"mode": "pulsed", "power": "50 W", "on": "4 s", "off": "3 s", "duration": "25 s"},
+    {"mode": "pullback", "distance": "10 mm", "power": "20 W", "duration": "10 s"},
 )
 
 
 @settings(max_examples=40, deadline=None)
-@given(stop=st.floats(0.0, 400.0), dt=st.floats(0.2, 3.0), start=st.sampled_from([0.0, 7.5]))
+@given(stop=st.floats(0.0, 470.0), dt=st.floats(0.2, 3.0), start=st.sampled_from([0.0, 7.5]))
 def test_a_restored_controller_continues_with_identical_numbers(stop, dt, start):
     first = Bench(Controller(PROTOCOL, GENERATOR, repeat=2, start=start), Tissue(), dt=dt)
     first.run(until=stop)
@@ -435,6 +523,7 @@ def test_a_restored_controller_continues_with_identical_numbers(stop, dt, start)
     second.controller.restore(saved)
     assert second.controller.state() == first.controller.state()
     assert second.controller.demand() == first.controller.demand()
+    assert second.controller.withdrawn(second.time) == first.controller.withdrawn(first.time)
     assert second.run() == first.run()
     assert second.controller.events == first.controller.events
     assert second.controller.rolloffs == first.controller.rolloffs

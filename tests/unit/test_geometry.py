@@ -17,6 +17,7 @@ from ablationsim.geometry.placement import Placement
 NEEDLE = Device.load("rfa_cooltip_17g_3cm_like").applicator
 STARBURST = Device.load("rfa_starburst_xl_like").applicator
 CLUSTER = Device.load("rfa_cooltip_cluster_like").applicator
+ANTENNA = Device.load("mwa_slot_reference")
 
 
 def place(
@@ -171,3 +172,32 @@ def test_separate_applicators_are_accepted() -> None:
     geometry = Geometry.build(both, Domain.box((0, 0, 0.015), (0.2, 0.2, 0.2)))
     assert geometry.terminals == ("A0:active", "A1:active")
     assert not geometry.axisymmetric
+
+
+def test_radiating_sections_take_the_place_of_bare_conductors() -> None:
+    applicator = Applicator.build(0, ANTENNA.applicator, Placement.along((0, 0, 0.01)), "needle", ANTENNA.antenna)
+    radiating = ANTENNA.applicator.sections[0].length
+    assert applicator.antenna is ANTENNA.antenna
+    assert [section.heated for section in applicator.sections] == [True, False]
+    assert [surface.terminal for surface in applicator.surfaces] == [None, None]
+    (line, radius), *others = applicator.heated_lines()
+    assert others == []
+    assert radius == pytest.approx(0.895e-3)
+    assert line == pytest.approx(np.array([(0, 0, 0.01), (0, 0, 0.01 + radiating)]))
+    assert conductor_centre([applicator]) == pytest.approx([0, 0, 0.01 + radiating / 2])
+    geometry = Geometry.build([applicator], block(applicator))
+    assert geometry.axisymmetric
+    assert geometry.terminals == ()
+
+
+def test_heat_enters_through_bare_conductors_of_radiofrequency() -> None:
+    assert [section.heated for section in place(NEEDLE).sections] == [True, False]
+    assert not any(surface.radiating for surface in place(NEEDLE).surfaces)
+    bipolar = place(Device.load("rfa_bipolar_like").applicator)
+    assert [section.heated for section in bipolar.sections] == [s.terminal is not None for s in bipolar.sections]
+
+
+def test_an_antenna_outside_the_domain_is_refused_with_the_distance() -> None:
+    applicator = Applicator.build(0, ANTENNA.applicator, Placement.along(), None, ANTENNA.antenna)
+    with pytest.raises(GeometryError, match=r"its antenna reaches to -6\.00 mm inside"):
+        Geometry.build([applicator], Domain.cylinder((0, 0, 0), 0.06, 0.02))

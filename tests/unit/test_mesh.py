@@ -199,6 +199,22 @@ def test_elements_grow_from_the_conductor() -> None:
     assert 2500 < len(mesh.points) < 4500
 
 
+@pytest.mark.parametrize("dimension", ["axisymmetric", "3d"])
+def test_elements_are_as_small_at_an_antenna_as_at_an_electrode(dimension: str) -> None:
+    # The same shaft, once with a bare conductor and once with an antenna in its place.
+    spec = Device.load(NEEDLE).applicator
+    tip, *rest = spec.sections
+    antenna = spec.model_copy(
+        update={"sections": (tip.model_copy(update={"terminal": None, "radiating": True}), *rest)}
+    )
+    applicator = Applicator.build(0, antenna, Placement.along())
+    geometry = Geometry.build([applicator], Domain.cylinder(conductor_centre([applicator]), RADIUS, HEIGHT), dimension)
+    mesh, expected = generate(geometry, COARSE), mesh_of(NEEDLE, dimension)
+    assert np.array_equal(mesh.points, expected.points)
+    assert np.array_equal(mesh.cells, expected.cells)
+    assert set(mesh.facets) == set(expected.facets)
+
+
 def test_resolution_scales_the_number_of_nodes() -> None:
     coarse, fine = (len(mesh_of(NEEDLE, "axisymmetric", resolution).points) for resolution in (2.0, 1.0))
     assert 3 < fine / coarse < 4.5

@@ -16,7 +16,10 @@ STEPS: list[dict[str, str]] = [
     {"mode": "temperature", "target": "105 degC", "duration": "10 min"},
     {"mode": "impedance", "power": "200 W", "duration": "12 min", "absolute": "120 ohm", "pause_power": "10 W"},
     {"mode": "ramp", "start_power": "50 W", "step_power": "10 W", "step_time": "1 min", "duration": "20 min"},
+    {"mode": "pulsed", "power": "80 W", "on": "20 s", "off": "10 s", "duration": "5 min"},
+    {"mode": "pullback", "distance": "2 cm", "power": "30 W", "duration": "1 min"},
 ]
+RAMP = STEPS[6]
 
 
 def step(**keys):
@@ -29,6 +32,10 @@ def test_quantities_become_si_numbers():
     assert (found.power, found.duration, found.rise) == (200.0, 720.0, 20.0)
     assert (found.pause, found.pause_power, found.restart_power) == (15.0, 0.0, None)
     assert step(mode="temperature", target="105 degC", duration="1 s").target == pytest.approx(378.15)
+    pulsed = step(mode="pulsed", power="80 W", on="500 ms", off="1 min", duration="5 min")
+    assert (pulsed.power, pulsed.on, pulsed.off, pulsed.duration) == (80.0, 0.5, 60.0, 300.0)
+    pullback = step(mode="pullback", distance="2 cm", duration="1 min")
+    assert (pullback.distance, pullback.power) == (0.02, 0.0)
 
 
 @pytest.mark.parametrize("data", STEPS, ids=lambda data: data["mode"])
@@ -54,8 +61,19 @@ def test_thresholds_in_force():
         ({"mode": "power", "power": "60 W", "duration": "1 s", "wattage": 1}, "Extra inputs"),
         ({"mode": "impedance", "power": "1 W", "duration": "1 s", "rise": "1 ohm", "absolute": "2 ohm"}, "not both"),
         ({"mode": "impedance", "power": "1 W", "duration": "1 s", "pause_power": "-1 W"}, "negative"),
-        ({**STEPS[-1], "restart_fraction": "120 %"}, "at most at 100 %"),
-        ({**STEPS[-1], "max_rolloffs": 0}, "greater than or equal to 1"),
+        ({**RAMP, "restart_fraction": "120 %"}, "at most at 100 %"),
+        ({**RAMP, "max_rolloffs": 0}, "greater than or equal to 1"),
+        ({"mode": "pulsed", "power": "80 W", "on": "0 s", "off": "1 s", "duration": "1 s"}, "on\n.*greater than zero"),
+        ({"mode": "pulsed", "power": "80 W", "on": "1 s", "off": "0 s", "duration": "1 s"}, "off\n.*greater than zero"),
+        (
+            {"mode": "pulsed", "power": "0 W", "on": "1 s", "off": "1 s", "duration": "1 s"},
+            "power\n.*greater than zero",
+        ),
+        ({"mode": "pulsed", "power": "80 W", "on": "1 s", "duration": "1 s"}, "Field required"),
+        ({"mode": "pulsed", "power": "80 W", "on": "1 s", "off": "1 s", "duration": "1 s", "rise": "3 ohm"}, "Extra"),
+        ({"mode": "pullback", "distance": "0 mm", "duration": "1 s"}, "greater than zero"),
+        ({"mode": "pullback", "distance": "1 mm", "power": "-1 W", "duration": "1 s"}, "negative"),
+        ({"mode": "pullback", "duration": "1 s"}, "Field required"),
     ],
 )
 def test_refuses(keys, message):
@@ -84,6 +102,9 @@ def test_steps_cannot_be_changed():
             "ramp from 50 W by 10 W every 60 s to roll-off at +30 ohm (2 times), "
             "wait 30 s, restart at 70 %, for 1200 s",
         ),
+        (STEPS[7], "pulses of 80 W, 20 s on and 10 s off, for 300 s"),
+        (STEPS[8], "withdrawn by 20 mm at 30 W, for 60 s"),
+        ({**STEPS[8], "power": "0 W"}, "withdrawn by 20 mm without power, for 60 s"),
     ],
 )
 def test_a_line_that_a_person_reads(data, line):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ablationsim.errors import TissueError
 from ablationsim.provenance import citations
-from ablationsim.tissue import Tissue
+from ablationsim.tissue import Tissue, laws
 from ablationsim.tissue.laws import PiecewiseLinear, latent_capacity
 from ablationsim.tissue.tissue import PROPERTIES
 
@@ -36,7 +36,7 @@ def test_shipped_sets():
         "liver_human",
         "liver_cirrhotic",
     }
-    assert expected | {"hcc", "metastasis"} == set(NAMES)
+    assert expected | {"hcc", "metastasis", "liver_constant_properties"} == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -107,10 +107,49 @@ def test_capacity_is_continuous(tissue):
     assert capacity(np.array([368.15]))[0] == pytest.approx(0.5 * (1.17 * 1079 * 3540 + 0.6e6) + 1.772744e8)
 
 
-@settings(deadline=None, max_examples=40)
-@given(data=st.data())
-def test_any_parameters_in_range_give_usable_tables(data):
-    tissue = Tissue.load("liver_porcine_ex_vivo")
+def test_default_tables_are_those_without_vapour_transport(tissue):
+    tables = tissue.tables()
+    plain = laws.thermal_conductivity(0.52, 0.0033)(tables.temperature)
+    assert tissue.value("vapour_transport") == 1.0
+    assert np.array_equal(tables.thermal_conductivity, plain)
+
+
+def test_vapour_transport_raises_the_conductivity_of_boiling_tissue(tissue):
+    plain = tissue.tables().thermal_conductivity
+    changed = tissue.with_overrides({"vapour_transport": 2.5}).tables()
+    factor = changed.thermal_conductivity / plain
+    expected = {37: 1.0, 85: 1.0, 87.5: 1.75, 90: 2.5, 95: 2.5, 100: 2.5, 102.5: 1.75, 105: 1.0, 300: 1.0}
+    assert {celsius: at(changed, factor, celsius) for celsius in expected} == pytest.approx(expected)
+    late = tissue.with_overrides({"vapour_transport": 2.5, "vaporisation_lower": 370.15}).tables()
+    assert at(late, late.thermal_conductivity / plain, 92) == 1.0
+    assert at(late, late.thermal_conductivity / plain, 97) == pytest.approx(2.5)
+
+
+def test_constant_properties():
+    tissue = Tissue.load("liver_constant_properties")
+    tables = tissue.tables()
+    wet = 1079 * 3540
+    assert tissue.vaporisation_energy == 0.0
+    np.testing.assert_allclose(tissue.capacity(tables.temperature), wet, rtol=1e-12)
+    np.testing.assert_allclose(tables.enthalpy, wet * (tables.temperature - 310.15), rtol=1e-9, atol=1.0)
+    assert np.all(tables.thermal_conductivity == 0.52)
+    assert np.all(tables.electric_conductivity == 0.2)
+    assert (tissue.perfusion, tissue.perfusion_remaining) == (0.0036, 1.0)
+    assert (tissue.blood_density, tissue.blood_heat_capacity) == (1000.0, 3639.0)
+    assert tissue.initial_temperature == tissue.blood_temperature == pytest.approx(310.15)
+    dielectric = tissue.dielectric_at(2.45e9)
+    assert dielectric.permittivity(tables.temperature) == pytest.approx(43.03, abs=0)
+    assert dielectric.conductivity(tables.temperature) == pytest.approx(1.69, abs=0)
+
+
+def test_coagulation_stops_the_perfusion_of_every_other_set():
+    assert {name for name in NAMES if Tissue.load(name).perfusion_remaining > 0.0} == {"liver_constant_properties"}
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data(), name=st.sampled_from(["liver_porcine_ex_vivo", "liver_constant_properties"]))
+def test_any_parameters_in_range_give_usable_tables(data, name):
+    tissue = Tissue.load(name)
     ranged = {key: sourced.range for key, sourced in tissue.sources.items() if sourced.range is not None}
     chosen = {key: data.draw(st.floats(low, high), label=key) for key, (low, high) in ranged.items()}
     changed = tissue.with_overrides(chosen)
@@ -153,6 +192,70 @@ def test_overrides_are_marked_and_bounded(tissue):
     message = str(caught.value)
     assert "0.5 S/m is outside the range 0.14 S/m to 0.28 S/m (Hall SK, MITA model" in message
     assert "excised tissue is not perfused" in message
+
+
+def test_overrides_of_what_the_laws_need(tissue):
+    overrides = {
+        "heat_capacity_rise": 1.0,
+        "dried_heat_capacity": 0.5e6,
+        "blood_density": 1050.0,
+        "blood_heat_capacity": 3700.0,
+        "perfusion_remaining": 0.25,
+        "vapour_transport": 2.0,
+    }
+    changed = tissue.with_overrides(overrides)
+    assert {key: changed.value(key) for key in overrides} == overrides
+    for key, value, limits in [
+        ("vapour_transport", 0.5, "0.5 is outside the range 1 to 3"),
+        ("perfusion_remaining", 1.5, "150 % is outside the range 0 % to 100 %"),
+        ("water_fraction", 0.0, "0 % is outside the range 71 % to 76 %"),
+    ]:
+        (problem,) = tissue.override_problems({key: value})
+        assert limits in problem
+    constant = Tissue.load("liver_constant_properties")
+    assert constant.override_problems({"water_fraction": 0.0}) == []
+    (problem,) = constant.override_problems({"electric_conductivity_dried": 2.0})
+    assert problem == "electric_conductivity_dried is 200 %; it must be at most 100 %"
+
+
+def test_dielectric_properties_at_body_temperature_may_be_chosen(tissue):
+    assert tissue.dielectric == "default"
+    changed = tissue.with_overrides({"permittivity": 40.0, "microwave_conductivity": 2.0})
+    law, plain = changed.dielectric_at(2.45e9), tissue.dielectric_at(2.45e9)
+    body, hot = np.array([310.15]), np.array([363.15])
+    assert law.permittivity(body)[0] == pytest.approx(40.0)
+    assert law.conductivity(body)[0] == pytest.approx(2.0)
+    ratio = plain.permittivity(hot) / plain.permittivity(body)
+    assert law.permittivity(hot) / law.permittivity(body) == pytest.approx(ratio)
+    assert changed.sources["permittivity"].status == law.sources["permittivity"].status == "assumed"
+    assert Tissue.from_dict(changed.name, changed.to_dict()) == changed
+    assert "permittivity" not in tissue.sources
+
+
+def test_dielectric_law_may_be_chosen(tissue):
+    chosen = tissue.with_overrides({}, dielectric="ji_brace")
+    assert chosen.dielectric_at(2.45e9).name == "ji_brace"
+    assert Tissue.from_dict(chosen.name, chosen.to_dict()) == chosen
+    (problem,) = tissue.override_problems({}, dielectric="ji_brase")
+    assert problem == "dielectric: no dielectric law 'ji_brase'; did you mean 'ji_brace'?"
+    with pytest.raises(TissueError, match="no dielectric law 'ji_brase'"):
+        tissue.with_overrides({}, dielectric="ji_brase")
+    with pytest.raises(TissueError, match="dielectric: no dielectric law 'x'"):
+        Tissue.from_dict("mine", {**tissue.to_dict(), "dielectric": "x"})
+
+
+def test_dielectric_problems_name_law_and_limit(tissue):
+    assert tissue.dielectric_problems(2.45e9) == tissue.dielectric_problems(9.15e8) == []
+    (problem,) = tissue.with_overrides({}, dielectric="ji_brace").dielectric_problems(9.15e8)
+    assert problem.startswith("dielectric: the dielectric law 'ji_brace' is for 2450 MHz and does not hold at 915 MHz")
+    changed = tissue.with_overrides({"permittivity": 70.0, "microwave_conductivity": 0.8})
+    assert changed.dielectric_problems(9.15e8)[0].startswith("permittivity: 70 is outside the range 37.44 to 56.16 (")
+    assert len(changed.dielectric_problems(9.15e8)) == 1
+    assert len(changed.dielectric_problems(2.45e9)) == 2
+    with pytest.raises(TissueError, match=r"microwave_conductivity: 0\.8 S/m is outside the range"):
+        changed.dielectric_at(2.45e9)
+    (problem,) = tissue.override_problems({"permittivity": 0.0})
+    assert problem == "permittivity is 0; it must be above 0"
 
 
 def test_malformed_set_lists_every_problem(tissue):

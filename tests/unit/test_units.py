@@ -38,6 +38,9 @@ from ablationsim.units import DIMENSIONS, SI, Fraction, Power, Temperature, exac
         ("0.6 MJ/m3/K", "volumetric_heat_capacity", 6e5),
         ("180 deg", "angle", math.pi),
         ("480 kHz", "frequency", 4.8e5),
+        ("2.45 GHz", "frequency", 2.45e9),
+        ("0.5 dB/m", "attenuation", 0.5),
+        ("0.02 dB / cm", "attenuation", 2.0),
     ],
 )
 def test_parse(text, dimension, expected):
@@ -65,6 +68,10 @@ def test_parse(text, dimension, expected):
         ("12 %", "angle", "expects an angle"),
         ("30 deg", "fraction", "expects a fraction"),
         ("0.2 S/m", "thermal_conductivity", "(electric conductivity)"),
+        ("3 dB", "attenuation", "expects an attenuation such as '0.5 dB/m', got '3 dB'"),
+        ("3 dB", "fraction", "expects a fraction"),
+        ("0.1 Np/m", "attenuation", "the unit 'Np/m' is unknown"),
+        ("0.5 dB/m", "length", "(attenuation)"),
     ],
 )
 def test_refusals_say_what_is_expected(text, dimension, message):
@@ -135,6 +142,11 @@ def test_bare_numbers_only_under_the_si_context():
         Step.model_validate({"power": 60})
     with pytest.raises(ValidationError):
         Step.model_validate({"power": math.inf}, context=SI)
+
+
+@pytest.mark.parametrize(("frequency", "text"), [(4.8e5, "0.48 MHz"), (2.45e9, "2450 MHz")])
+def test_frequencies_are_shown_in_mhz(frequency, text):
+    assert show(frequency, "frequency") == text
 
 
 def test_schema_has_text_with_an_example():

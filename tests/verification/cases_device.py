@@ -11,6 +11,7 @@ from ablationsim.case import Case
 from ablationsim.geometry.geometry import Geometry
 from ablationsim.march import March
 from ablationsim.mesh.generate import generate
+from ablationsim.physics.radiofrequency import RadiofrequencySource
 from ablationsim.problem import assemble, controllers
 from ablationsim.zone import measure, zone_volume
 
@@ -50,9 +51,10 @@ def impedance(radius: str, boundary: str) -> float:
     case = _case("axisymmetric", 1.5, radius, boundary)
     geometry = Geometry.from_case(case)
     mesh = generate(geometry, 1.5)
-    problem = assemble(case, geometry, mesh)
-    sigma, outer = np.full(len(mesh.cells), 0.2), np.full(len(problem.electric.outer_nodes), 0.2)
-    return 1.0 / float(problem.electric.solve(0.0, sigma, outer).conductance[0, 0])
+    source = assemble(case, geometry, mesh).source
+    assert isinstance(source, RadiofrequencySource)
+    sigma, outer = np.full(len(mesh.cells), 0.2), np.full(len(source.electric.outer_nodes), 0.2)
+    return 1.0 / float(source.electric.solve(0.0, sigma, outer).conductance[0, 0])
 
 
 @cache

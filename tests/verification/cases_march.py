@@ -18,6 +18,7 @@ from ablationsim.physics.bioheat import Bioheat, CooledSurface
 from ablationsim.physics.circuit import Channel
 from ablationsim.physics.damage import DamageModel
 from ablationsim.physics.electric import Electric, ElectricField
+from ablationsim.physics.radiofrequency import RadiofrequencySource
 from ablationsim.step import Problem, TimeControl
 from ablationsim.tissue import TissueTables
 
@@ -46,6 +47,7 @@ class Material:
     conductivity: Law = _CONDUCTIVITY
     sigma: Law = _SIGMA
     perfusion: float = 0.0
+    perfusion_remaining: float = 0.0
     blood_density: float = 1060.0
     blood_heat_capacity: float = 3617.0
     blood_temperature: float = BODY
@@ -114,12 +116,12 @@ def build_march(
     """A march of the coupled problem; without controllers one volt is held on the first terminal for a long time."""
     sensors = sparse.csr_matrix(([1.0], ([0], [sensor])), shape=(1, space.n_nodes))
     controllers = controllers or [hold(1.0, 1e9)]
+    bioheat = Bioheat(space, material, cooled, reference=initial)
+    factor = np.ones(space.n_nodes)
     problem = Problem(
-        bioheat=Bioheat(space, material, cooled, reference=initial),
-        electric=electric,
+        bioheat=bioheat,
+        source=RadiofrequencySource(space, bioheat.tables, electric, channels or [Channel((0,))], factor),
         damage=damage,
-        sigma_factor=np.ones(space.n_nodes),
-        channels=channels or [Channel((0,))],
         thermocouples=[sensors] * len(controllers),
         probes=sensors[:0],
         initial_temperature=initial,

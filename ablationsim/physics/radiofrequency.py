@@ -1,0 +1,101 @@
+"""Radiofrequency as a source of heat: electric field in the tissue, driven through the circuit of the generators."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablationsim.device.signals import Demand
+from ablationsim.fem.kernels import Array, element_look_up
+from ablationsim.fem.space import P1Space
+from ablationsim.physics.circuit import Channel, solve_circuit
+from ablationsim.physics.electric import Electric, ElectricField
+from ablationsim.physics.source import Drive, Output
+from ablationsim.tissue import TissueTables
+
+
+class RadiofrequencySource:
+    """Electrodes in tissue, each generator with its electrodes a channel.
+
+    Parameters
+    ----------
+    space : P1Space
+        Mesh and elements.
+    tables : TissueTables
+        Property laws.
+    electric : Electric
+        Electric conduction on that space.
+    channels : list of Channel
+        One per generator, in the order of the demands.
+    sigma_factor : (n,) array
+        Nodal multiplier of the electric conductivity (infused saline); one elsewhere.
+    """
+
+    def __init__(
+        self, space: P1Space, tables: TissueTables, electric: Electric, channels: list[Channel], sigma_factor: Array
+    ) -> None:
+        self.space, self.tables, self.electric = space, tables, electric
+        self.channels, self.sigma_factor = channels, sigma_factor
+
+    def refresh(
+        self, temperature: Array, max_temperature: Array, demands: Sequence[Demand], withdrawn: Sequence[float]
+    ) -> bool:
+        """Nothing to do: every field is solved at its own temperature, and electrodes stay where they are."""
+        return False
+
+    def field(self, time: float, temperature: Array) -> ElectricField:
+        """Answer of the tissue to unit voltages at a nodal temperature ``(n,)`` [K]."""
+        space, tables = self.space, self.tables
+        sigma = np.empty(len(space.volume))
+        element_look_up(
+            temperature,
+            tables.temperature0,
+            tables.step,
+            tables.electric_conductivity,
+            self.sigma_factor,
+            space.cells,
+            space.averaging,
+            sigma,
+        )
+        outer = self.electric.outer_nodes
+        grid = tables.temperature0 + tables.step * np.arange(len(tables.electric_conductivity))
+        sigma_outer = self.sigma_factor[outer] * np.interp(temperature[outer], grid, tables.electric_conductivity)
+        return self.electric.solve(time, sigma, sigma_outer)
+
+    def drive(self, field: ElectricField | None, demands: Sequence[Demand]) -> Drive:
+        """Voltages that the generators set, and the heat that follows."""
+        if field is None:
+            outputs = [Output(0.0, 0.0, 0.0, math.nan) for _ in demands]
+            return Drive(np.zeros(self.space.n_nodes), 0.0, 0.0, 0.0, outputs)
+        circuit = solve_circuit(field.conductance, self.channels, list(demands))
+        v = circuit.terminal_voltage
+        return Drive(
+            heat=field.heat(v),
+            generator=float(np.dot(circuit.voltage, circuit.current)),
+            outside=float(v @ (field.conductance - field.inner_conductance) @ v),
+            coolant=0.0,
+            outputs=[
+                Output(float(u), float(i), float(u * i), 1.0 / float(g))
+                for u, i, g in zip(circuit.voltage, circuit.current, circuit.conductance, strict=True)
+            ],
+        )
+
+    def state(self, field: ElectricField | None) -> dict[str, NDArray[Any]]:
+        """Arrays for a checkpoint: the present field and the history of the electric solver."""
+        arrays = {f"electric_{name}": values for name, values in self.electric.state().items()}
+        if field is not None:
+            arrays |= {f"field_{name}": values for name, values in vars(field).items()}
+        return arrays
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> ElectricField | None:
+        """Continue from a `state`; returns its field."""
+
+        def group(prefix: str) -> dict[str, NDArray[Any]]:
+            return {name.removeprefix(prefix): values for name, values in state.items() if name.startswith(prefix)}
+
+        self.electric.restore(group("electric_"))
+        return ElectricField(**group("field_")) if "field_conductance" in state else None

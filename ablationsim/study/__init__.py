@@ -1,0 +1,1 @@
+"""Studies of many runs: the energy audit, the calibration of a device profile, the matching of an antenna."""

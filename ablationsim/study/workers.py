@@ -1,0 +1,53 @@
+"""Runs side by side, each in a process of its own with one thread."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import Protocol, TypeVar
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+class Apply(Protocol):
+    """Applies a function to every task and returns the answers in the order of the tasks."""
+
+    def __call__(self, function: Callable[[Task], Answer], tasks: Sequence[Task], /) -> list[Answer]: ...
+
+
+@contextmanager
+def workers(jobs: int) -> Iterator[Apply]:
+    """Give what applies a function to many tasks, `jobs` at a time; with one job in this very process.
+
+    The answers do not depend on the number of jobs.
+    """
+    if jobs == 1:
+        yield lambda function, tasks: [function(task) for task in tasks]
+        return
+    # The libraries read these when a worker first imports them. Threads within a run would only fight each other.
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_leave_stopping_to_the_parent)
+        try:
+            yield lambda function, tasks: list(pool.map(function, tasks))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _leave_stopping_to_the_parent() -> None:
+    # A run under way stops by itself on Ctrl-C; a worker between two runs must not print a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
