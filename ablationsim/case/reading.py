@@ -10,7 +10,7 @@ import os
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from ablationsim.case.sections import (
     TissueSection,
 )
 from ablationsim.device import Device, Step
+from ablationsim.device.protocol import PullbackStep
 from ablationsim.errors import CaseError, DeviceError, TissueError, best_match, problems_of
 from ablationsim.tissue import Tissue
 
@@ -248,7 +249,13 @@ def _read_domain(parts: Parts, directory: Path) -> None:
         if not os.path.isfile(mesh):
             parts.problems.append(f"domain.mesh: there is no file {mesh}")
         domain = domain.model_copy(update={"mesh": mesh})
-    low, high = extent.bounding_box([(device.applicator, section.tip, section.direction) for section, device in known])
+    places = [
+        (place, device.applicator, section.direction)
+        for placed in parts.placed
+        if (section := placed.section) and (device := placed.device)
+        for place in _tips(section, [*placed.steps] or device.default_protocol)
+    ]
+    low, high = extent.bounding_box([(applicator, tip, along) for (_, tip), applicator, along in places])
     parts.domain = extent.complete(domain, low, high)
     for section, device in known:
         monopolar = device.modality == "rfa" and "return" not in device.applicator.terminals
@@ -260,16 +267,26 @@ def _read_domain(parts: Parts, directory: Path) -> None:
     if domain.mesh is not None:
         # The mesh file, not the extents, says where the tissue is.
         return
-    for section, device in known:
-        problem = extent.outside(device.applicator, section.tip, section.direction, parts.domain)
+    for (name, tip), applicator, along in places:
+        problem = extent.outside(applicator, tip, along, parts.domain)
         if problem is not None:
-            parts.problems.append(f"applicator '{section.name}': {problem}")
+            parts.problems.append(f"{name}: {problem}")
     for probe in parts.tables["probe"] or ():
         inside = float(extent.depth(parts.domain, np.array([probe.position]))[0])
         if inside < 0.0:
             parts.problems.append(
                 f"probe '{probe.name}' is {-1e3 * inside:.3g} mm outside {extent.describe(parts.domain)}"
             )
+
+
+def _tips(section: ApplicatorSection, steps: Sequence[Step | None]) -> list[tuple[str, Sequence[float]]]:
+    """Tip of an applicator where it is placed, and where its protocol withdraws it to, with a name for each."""
+    start, along = np.array(section.tip), np.array(section.direction)
+    distance = section.repeat * sum(step.distance for step in steps if isinstance(step, PullbackStep))
+    name = f"applicator '{section.name}'"
+    if distance == 0.0:
+        return [(name, section.tip)]
+    return [(name, section.tip), (f"{name}, withdrawn", (start + distance * along / np.linalg.norm(along)).tolist())]
 
 
 def _check_names(parts: Parts) -> None:

@@ -480,3 +480,24 @@ def test_quantities_arrive_in_si(power, minutes, celsius):
     assert case.end == pytest.approx(parse(f"{minutes!r} min", "duration"))
     assert case.tissue.initial_temperature == pytest.approx(celsius + 273.15)
     assert Case.from_resolved(case.resolved()) == case
+
+
+def test_the_domain_holds_an_antenna_that_is_withdrawn():
+    data = {
+        "title": "pull-back",
+        "device": {"profile": "mwa_amica_14g_like"},
+        "protocol": [
+            {"mode": "power", "power": "60 W", "duration": "3 min"},
+            {"mode": "pullback", "distance": "20 mm", "duration": "10 s"},
+            {"mode": "power", "power": "60 W", "duration": "3 min"},
+        ],
+        "tissue": {"set": "liver_porcine_ex_vivo"},
+    }
+    still = Case.from_dict({**data, "protocol": data["protocol"][:1]}).domain
+    domain = Case.from_dict(data).domain
+    assert domain.height == pytest.approx(still.height + 20e-3)
+    assert domain.centre[2] == pytest.approx(still.centre[2] + 10e-3)
+    assert domain.radius == still.radius
+    short = {**data, "domain": {"height": "60 mm", "centre": ["0 mm", "0 mm", "13 mm"]}}
+    (problem,) = Case.problems(short)
+    assert problem.startswith("applicator 'A0', withdrawn: outside the cylinder")

@@ -11,9 +11,12 @@ import pytest
 import pyvista
 from scipy.spatial import Delaunay
 
+import ablationsim
 from ablationsim.errors import OutputError
+from ablationsim.geometry.antenna import DrawnPart
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.report import (
+    AntennaDrawing,
     ApplicatorDrawing,
     Citation,
     MeasuredRow,
@@ -21,7 +24,8 @@ from ablationsim.report import (
     ReportData,
     write_report,
 )
-from ablationsim.report.figures import cross_section, histories
+from ablationsim.report.build import report_data
+from ablationsim.report.figures import antennas, cross_section, histories
 from ablationsim.report.html import fixed, render, signed, significant
 from ablationsim.report.section import plane_through, section
 from ablationsim.results.export import write_fields, write_series, write_surface
@@ -113,7 +117,7 @@ def make_data(axisymmetric: bool = True, spacing: float = 0.0025, **changes) -> 
         tip=tip,
         axis=axis,
         outline=np.array([[0, 0], [RADIUS, 0.002], [RADIUS, 0.03], [RADIUS, 0.15]]),
-        bare=((0.0, 0.03),),
+        heated=((0.0, 0.03),),
         tines=tines,
     )
     contracted = zone["contracted"]
@@ -164,6 +168,62 @@ def make_data(axisymmetric: bool = True, spacing: float = 0.0025, **changes) -> 
         "provenance": [("ablationsim", "0.1.0"), ("numpy", np.__version__), ("Case hash", "sha256 3f2a…91")],
     }
     return ReportData(**(parts | changes))
+
+
+def antenna_drawing() -> AntennaDrawing:
+    """A metal shaft with a ring of plastic, in tissue that absorbs as much everywhere as 0.1 W/cm³."""
+    r, z = np.meshgrid(np.linspace(RADIUS, 0.04, 30), np.linspace(-0.03, 0.08, 60))
+    points = np.column_stack([r.ravel(), z.ravel()])
+    shaft = DrawnPart("shaft", "metal", np.array([(0, 0), (RADIUS, 0.002), (RADIUS, 0.1), (0, 0.1)]))
+    ring = DrawnPart("ring", "foam", RADIUS * np.array([(0.5, 14), (1, 14), (1, 16), (0.5, 16)]))
+    return AntennaDrawing(
+        title="Antenna of a test",
+        parts=[shaft, ring],
+        materials={"metal": "metal", "foam": "foam (permittivity 1.5)"},
+        radius=RADIUS,
+        radiating=(0.0, 0.02),
+        points=points,
+        cells=Delaunay(points).simplices,
+        density=np.full(len(points), 1e5),
+    )
+
+
+def budget(setting: float, reflected: float) -> dict[str, float]:
+    """Where the power goes at 80 % efficiency, with a share of the port's power reflected."""
+    port = 0.75 * setting
+    return {
+        "setting_w": setting,
+        "cable_loss_w": 0.20 * setting,
+        "shaft_loss_w": 0.05 * setting,
+        "input_w": port,
+        "absorbed_w": (0.95 - reflected) * port,
+        "absorbed_antenna_w": 0.02 * port,
+        "radiated_w": 0.03 * port,
+        "reflected_w": reflected * port,
+        "s11_db": 10 * math.log10(reflected),
+    }
+
+
+def microwave_data(names: tuple[str, ...] = ("A0",), coupling: str = "full", setting: float = 60.0) -> ReportData:
+    base = make_data()
+    each = [
+        {"name": name, "efficiency": 0.8, **budget(setting, 0.01), "at_end": budget(setting, 0.1)} for name in names
+    ]
+    account = {"coupling": coupling, "frequency_hz": 2.45e9, "closure": 3e-4, "solves": 7, "antennas": each}
+    flows = {"absorbed_w": 45.0, "reflected_w": 3.0, "radiated_w": 1.0}
+    columns = {key: values * (math.nan if key in ELECTRIC else 1) for key, values in history().items()}
+    columns |= {key: np.where(columns["power_w"] > 0, value, 0.0) for key, value in flows.items()}
+    return make_data(
+        zone=base.zone | {"microwave": account},
+        history=columns,
+        antennas=[antenna_drawing()],
+        events=[],
+        citations=[],
+        parameters=[],
+    )
+
+
+ELECTRIC = ("voltage_v", "current_a", "impedance_ohm")
 
 
 @pytest.fixture(scope="module")
@@ -442,3 +502,132 @@ def test_numbers_for_people():
 
 def test_the_data_of_the_zone_survives_json(data):
     assert json.loads(json.dumps(data.zone, allow_nan=False)) == data.zone
+
+
+# -- microwaves --------------------------------------------------------------------------------------------------------
+
+
+NO_PICTURES = {"cross_section.png": b"", "histories.png": b"", "antenna.png": b""}
+
+
+def test_a_microwave_report_says_where_the_power_goes_and_nothing_of_electrodes():
+    text = words(render(microwave_data(), NO_PICTURES))
+    for row in (
+        "Setting of the generator 60.00 W 100.0 % 60.00 W 100.0 %",
+        "lost before the needle (cable, connectors) 12.00 W 20.0 % 12.00 W 20.0 %",
+        "lost in the line inside the needle 3.00 W 5.0 % 3.00 W 5.0 %",
+        "Arriving at the port 45.00 W 75.0 % 45.00 W 75.0 %",
+        "absorbed in tissue 42.30 W 70.5 % 38.25 W 63.8 %",
+        "absorbed in the antenna itself 0.90 W 1.5 % 0.90 W 1.5 %",
+        "radiated beyond the modelled tissue 1.35 W 2.2 % 1.35 W 2.2 %",
+        "reflected 0.45 W 0.8 % 4.50 W 7.5 %",
+        "Reflection, S11 −20.0 dB −10.0 dB",
+        "7 field solves",
+        "but for 0.030 %",
+        "Set at the generator 33.21 kJ",
+    ):
+        assert row in text, row
+    assert "incoherent" not in text
+    assert not re.search(r"[Vv]oltage|[Cc]urrent|[Ii]mpedance|electric field|electrode|Delivered", text)
+    assert words(render(microwave_data(coupling="fast"), NO_PICTURES)).count("coupling fast: one field solve") == 1
+
+
+def test_several_antennas_each_have_their_power_balance():
+    page = render(microwave_data(names=("left", "right")), NO_PICTURES)
+    text = words(page)
+    assert text.count("Arriving at the port 45.00 W") == 2
+    assert text.index("left Setting of the generator") < text.index("right Setting of the generator")
+    assert "incoherent: each has the field that it would have alone, and the powers add" in text
+
+
+def test_an_antenna_that_was_never_on_has_no_shares():
+    idle = microwave_data(setting=0.0)
+    text = words(render(idle, NO_PICTURES))
+    assert "Arriving at the port 0.00 W – 0.00 W –" in text
+
+
+def test_a_report_of_electrodes_has_no_word_of_antennas(page):
+    text = words(page)
+    assert "Voltage and current are effective (rms) values" in text
+    assert not re.search(r"[Mm]icrowave power|Antenna|S11|field solve", text)
+
+
+def test_the_histories_of_antennas_show_reflected_and_radiated_power():
+    axes = histories(microwave_data()).axes
+    labels = [ax.get_ylabel() for ax in axes]
+    assert labels == ["setting / W", "in tissue / W", "not absorbed / W", "temperature / °C", "zone / mL"]
+    curves = {line.get_label(): line.get_ydata().max() for line in axes[2].lines}
+    assert curves == {"reflected": 3.0, "radiated": 1.0}
+
+
+def test_temperatures_that_leave_the_picture_say_how_far_they_go():
+    columns = history()
+    columns["tip_temperature_c"] = columns["tip_temperature_c"] * 0 + 161.4
+    temperatures = histories(make_data(history=columns)).axes[4]
+    labels = [line.get_label() for line in temperatures.lines]
+    assert "tip (up to 161 °C)" in labels
+    assert "hottest tissue" in labels
+    assert temperatures.get_ylim()[1] <= 130
+
+
+def test_the_picture_of_an_antenna_has_both_halves_in_millimetres():
+    inside, outside, _ = antennas(microwave_data()).axes
+    for patch in ("metal", "foam"):
+        assert any(patch in text.get_text() for text in inside.get_legend().get_texts())
+    corners = np.vstack([patch.get_xy() for patch in inside.patches])
+    assert corners[:, 1].min() == pytest.approx(-1e3 * RADIUS)
+    assert corners[:, 1].max() == pytest.approx(1e3 * RADIUS)
+    ring = inside.patches[2].get_xy()
+    assert ring[:, 0].min() == pytest.approx(14e3 * RADIUS)
+    assert ring[:, 1].min() == pytest.approx(0.5e3 * RADIUS)
+    assert inside.get_xlim() == pytest.approx((-2.4, 24.8))  # 20 mm with margins
+    assert inside.get_aspect() == round(0.17 * 27.2 / (3e3 * RADIUS))
+    assert outside.get_aspect() == 1
+    low, high = outside.get_ylim()
+    assert low == -high
+
+
+def test_a_microwave_run_is_reported(tmp_path):
+    """The whole way from a case: power balance, law of the dielectric, the antenna and its field."""
+    case = ablationsim.Case.from_dict(
+        {
+            "device": {"profile": "mwa_slot_reference"},
+            "protocol": [{"mode": "power", "power": "10 W", "duration": "2 s"}],
+            "tissue": {"set": "liver_porcine_ex_vivo", "microwave_conductivity": "1.9 S/m"},
+            "zone": {"cooling": "0 s"},
+            "mesh": {"resolution": 3.0},
+            "microwave": {"coupling": "fast", "drying": "reversible", "floors": False},
+        }
+    )
+    report = report_data(ablationsim.simulate(case))
+    assert dict(report.summary)["Field coupling"] == "fast: one field solve, scaled"
+    assert dict(report.summary)["Dielectric law"].endswith("(lopresto); reversible drying, without floors")
+    assert "electric boundary" not in dict(report.summary)["Domain"]
+    assert dict(report.device)["Frequency"] == "2450 MHz"
+    numbers = {parameter.name: parameter for parameter in report.parameters}
+    assert numbers["dielectric law lopresto: microwave conductivity at 37 °C"].value == "1.9"
+    assert numbers["dielectric law lopresto: microwave conductivity at 37 °C"].source == "chosen for this case"
+    assert numbers["dielectric law lopresto: permittivity drop"].value == "45.57"
+    assert "device: antenna, air, permittivity" in numbers
+    assert not [name for name in numbers if "electric conductivity" in name or "floor" in name]
+    assert len([name for name in numbers if "microwave conductivity at 37" in name]) == 1
+
+    (antenna,) = report.antennas
+    corners = antenna.points[antenna.cells]
+    area = 0.5 * np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1]))
+    absorbed = (antenna.density[antenna.cells].mean(axis=1) * 2 * np.pi * corners[:, :, 0].mean(axis=1) * area).sum()
+    account = report.zone["microwave"]
+    # Spread over nodes and over tissue of another extent: nearly all of what a watt at the port gives to the tissue.
+    assert absorbed == pytest.approx(account["absorbed_w"] / account["input_w"], rel=0.03)
+    assert report.applicators[0].heated == (antenna.radiating,)
+
+    page = write_report(tmp_path, report)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "antenna.png",
+        "cross_section.png",
+        "histories.png",
+        "report.html",
+    }
+    text = words(page.read_text(encoding="utf-8"))
+    assert "Setting of the generator 10.00 W 100.0 %" in text
+    assert not re.search(r"\b(nan|inf|None)\b|[Vv]oltage|[Ii]mpedance|electrode", text)

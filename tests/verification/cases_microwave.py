@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -11,6 +12,8 @@ from scipy.special import jv, yv
 from skfem import MeshTri
 from verification.cases_meshes import Array, Convergence, Profile
 
+from ablationsim import simulate
+from ablationsim.case import Case
 from ablationsim.device import Device
 from ablationsim.fem.transverse_magnetic import TransverseMagneticSpace
 from ablationsim.geometry.applicator import Applicator
@@ -160,22 +163,72 @@ def dipole_in_space() -> Convergence:
 # -- a slot antenna that others have computed ------------------------------------------------------------------------
 
 
+VARIANTS: dict[str, dict[str, float]] = {
+    "as published": {},
+    "dielectric of the line 2.3 instead of 2.03": {"antenna.materials.line_dielectric.permittivity": 2.3},
+    "tip of the catheter 0.2 instead of 0.5 mm long": {
+        "applicator.tip_length": 0.2e-3,
+        "antenna.dimensions.short_bottom": 0.2e-3,
+        "antenna.dimensions.slot_bottom": 5.7e-3,
+        "applicator.sections[2].length": 54.2e-3,
+    },
+    "catheter 2.03 instead of 2.6": {"antenna.materials.catheter.permittivity": 2.03},
+    "slot 0.5 mm higher": {"antenna.dimensions.slot_bottom": 6.5e-3},
+}
+"""What the reflection of the slot antenna hangs on: changes of its profile (SI)."""
+
+
 @cache
-def slot_antenna(resolution: float = 1.0) -> AntennaField:
+def slot_antenna(resolution: float = 1.0, variant: str = "as published") -> AntennaField:
     """The coaxial slot antenna of the COMSOL application in a cylinder of tissue, 30 mm wide and 80 mm high."""
     device = Device.load("mwa_slot_reference")
+    if VARIANTS[variant]:
+        device = device.with_values(VARIANTS[variant], status="assumed", note="what if")
     assert device.antenna is not None
-    needle = Applicator.build(0, device.applicator, Placement.along((0.0, 0.0, 0.0), (0.0, 0.0, 1.0), 0.0))
+    # The block ends 9.5 mm below the tip of the published antenna, whose slot is 15.5 mm above the block's bottom.
+    bottom = -9.5e-3 if device.applicator.tip_length > 0.3e-3 else -9.8e-3
     permittivity = {"tissue": 43.03, **{name: m.permittivity for name, m in device.antenna.materials.items()}}
     mesh = antenna_mesh(
-        needle,
+        Applicator.build(0, device.applicator, Placement.along()),
         device.antenna,
         FREQUENCY,
         radius=30e-3,
-        bottom=-9.5e-3,
-        top=70.5e-3,
+        bottom=bottom,
+        top=bottom + 80e-3,
         permittivity=permittivity,
         resolution=resolution,
     )
     microwave = Microwave(mesh, FREQUENCY, {name: complex(value) for name, value in permittivity.items()})
     return microwave.solve(np.full(len(microwave.centroids), TISSUE))
+
+
+# -- shapes that follow from the physics -----------------------------------------------------------------------------
+
+
+@cache
+def width_over_length(device: str, power: float, seconds: float, cooled: bool = True) -> float:
+    """Diameter across the shaft over length along it, undeformed, on coarse elements.
+
+    Without cooling, the walls of the same needle are adiabatic.
+    """
+    case = Case.from_dict(
+        {
+            "title": device,
+            "device": {"profile": device},
+            "protocol": [{"mode": "power", "power": f"{power:g} W", "duration": f"{seconds:g} s"}],
+            "tissue": {"set": "liver_porcine_ex_vivo"},
+            "mesh": {"resolution": 2.0},
+            "time": {"tolerance": 2.0},
+        }
+    )
+    if not cooled:
+        part = case.applicators[0]
+        sections = tuple(
+            section.model_copy(update={"wall_coefficient": 0.0}) for section in part.device.applicator.sections
+        )
+        dry = part.device.model_copy(
+            update={"applicator": part.device.applicator.model_copy(update={"sections": sections})}
+        )
+        case = replace(case, applicators=(replace(part, device=dry),))
+    zone = simulate(case).document
+    return float(zone["transverse_diameter_mm"] / zone["axial_length_mm"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from verification.cases_microwave import LINE, cylinders, dipole_in_space, line_results, slot_antenna
+from verification.cases_microwave import LINE, cylinders, dipole_in_space, line_results, slot_antenna, width_over_length
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,18 @@ def test_slot_antenna_of_the_literature() -> None:
         assert field.closure < 1e-5
         assert field.power.sum() == pytest.approx(field.absorbed_tissue, rel=1e-12)
         assert np.all(field.power >= 0.0)
+
+
+def test_an_uncooled_monopole_makes_a_long_zone() -> None:
+    assert 0.4 < width_over_length("mwa_monopole_ji_brace", 50.0, 300.0) < 0.6
+
+
+def test_cooling_and_a_choke_make_the_zone_rounder() -> None:
+    slotted = width_over_length("mwa_he2010_cooled", 50.0, 600.0)
+    assert slotted > width_over_length("mwa_he2010_cooled", 50.0, 600.0, cooled=False) + 0.1
+    assert width_over_length("mwa_emprint_13g_like", 50.0, 600.0) > slotted + 0.1
+
+
+def test_less_power_and_more_time_make_the_zone_rounder() -> None:
+    assert width_over_length("mwa_he2010_cooled", 30.0, 600.0) > width_over_length("mwa_he2010_cooled", 50.0, 600.0)
+    assert width_over_length("mwa_he2010_cooled", 50.0, 900.0) > width_over_length("mwa_he2010_cooled", 50.0, 360.0)
