@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 
 # Before numpy is imported: several runs side by side would only fight for the cores.
@@ -40,6 +41,8 @@ KEPT = ROOT / "runs" / "validation"
 COLUMNS = ("paper", "device", "setting", "quantity", "measured", "sd", "predicted", "difference", "calibrated", "frame")
 DIGITS = {"length": 1, "diameter": 1, "length / diameter": 2, "volume": 1, "sphericity": 2}
 """Quantities of a zone, and how many digits after the point they are shown with (mm, mL)."""
+CONTRACTION = 0.12
+"""Of the predictions, for the frame that a data set is not compared in."""
 _SOURCES = hashlib.sha256(
     b"".join(path.read_bytes() for path in sorted((ROOT / "ablationsim").rglob("*.py")))
 ).hexdigest()
@@ -104,25 +107,58 @@ def line(paper: str, device: str, fitted: bool, row: Row) -> list[str]:
 
 
 def table(found: list[tuple[str, str, bool, Row]]) -> str:
-    """Markdown: a line a setting, predicted beside measured (in brackets)."""
-    names = list(DIGITS)
-    head = ["paper", "device", "setting", *names]
-    text = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    settings: dict[tuple[str, str, str], dict[str, str]] = {}
-    for paper, device, fitted, row in found:
-        if row.quantity in DIGITS:
-            cells = settings.setdefault((paper, f"`{device}`", row.setting), {})
-            digits = DIGITS[row.quantity]
-            measured = "" if row.measured is None else f" ({row.measured:.{digits}f}{', fitted' if fitted else ''})"
-            cells[row.quantity] = f"{row.predicted:.{digits}f}{measured}"
-    for place, cells in settings.items():
-        text.append(f"| {' | '.join([*place, *(cells.get(name, '–') for name in names)])} |")
-    others = [
-        f"| {row.quantity} | {row.predicted:.0f} ({row.measured:.0f} ± {row.sd:.0f}) |"
-        for *_, row in found
-        if row.quantity not in DIGITS
-    ]
-    return "\n".join([*text, "", "| thermocouple of ji_2011 | predicted (measured) |", "|---|---|", *others]) + "\n"
+    """Markdown: every setting, predicted beside measured, and how well each data set is met."""
+    parts = []
+    for (paper, device), group in groupby(found, key=lambda one: one[:2]):
+        rows = [(fitted, row) for *_, fitted, row in group]
+        sizes = [pair for pair in rows if pair[1].quantity in DIGITS]
+        text = [f"**{paper}, `{device}`**", "", *_settings(sizes)]
+        others = [row for _, row in rows if row.quantity not in DIGITS]
+        if others:
+            text += ["", "| thermocouples | predicted | measured |", "|---|---|---|"]
+            text += [f"| {row.quantity} | {row.predicted:.0f} | {row.measured:.0f} ± {row.sd:.0f} |" for row in others]
+        parts.append("\n".join([*text, *_score(sizes), ""]))
+    return "\n".join(parts)
+
+
+def _settings(rows: list[tuple[bool, Row]]) -> list[str]:
+    """A line a setting: predicted, measured, difference of every quantity that was measured anywhere."""
+    names = [name for name in DIGITS if any(row.quantity == name and row.measured is not None for _, row in rows)]
+    text = [f"| setting | {' | '.join(f'{name} | measured | difference' for name in names)} |"]
+    text.append(f"|---|{'---|---|---|' * len(names)}")
+    for setting, group in groupby(rows, key=lambda pair: pair[1].setting):
+        cells = {row.quantity: (fitted, row) for fitted, row in group}
+        line = [setting]
+        for name in names:
+            if name not in cells:
+                line += ["", "–", ""]
+                continue
+            fitted, row = cells[name]
+            digits = DIGITS[name]
+            measured = "–" if row.measured is None else f"{row.measured:.{digits}f}{' (fitted)' if fitted else ''}"
+            difference = "" if row.difference is None else f"{row.difference:+.{digits}f}"
+            line += [f"{row.predicted:.{digits}f}", measured, difference]
+        text.append(f"| {' | '.join(line)} |")
+    return text
+
+
+def _score(rows: list[tuple[bool, Row]]) -> list[str]:
+    """How well the axes of the settings that were not fitted are met, in both frames."""
+    lengths = [row for fitted, row in rows if row.quantity in ("length", "diameter") and not fitted and row.difference]
+    if not lengths:
+        return []
+    fitted = {row.setting for fitted, row in rows if fitted}
+    ratios = [row for _, row in rows if row.quantity == "length / diameter" and row.setting not in fitted]
+    text = []
+    for frame, factor in (("undeformed", 1.0), (f"contracted by {100 * CONTRACTION:.0f} %", 1.0 - CONTRACTION)):
+        if lengths[0].frame == "contracted":
+            factor /= 1.0 - CONTRACTION
+        off = [abs(factor * row.predicted - row.measured) for row in lengths if row.measured is not None]
+        within = sum(error <= 3.5 for error in off)
+        text.append(f"{frame}: mean error {sum(off) / len(off):.1f} mm, {within} of {len(off)} within 3.5 mm")
+    aspect = [abs(1.0 / row.predicted - 1.0 / row.measured) for row in ratios if row.measured]
+    near = f"diameter / length within 0.10 in {sum(error <= 0.10 for error in aspect)} of {len(aspect)} settings"
+    return ["", f"Axes that were not fitted, {'; '.join(text)}. The ratio {near}."]
 
 
 def main() -> None:

@@ -14,8 +14,11 @@ from ablationsim.device.protocol import describe
 from ablationsim.geometry.geometry import Geometry
 from ablationsim.physics.damage import ARRHENIUS_SETS
 from ablationsim.provenance import Sourced, citations
-from ablationsim.report.data import ApplicatorDrawing, Citation, MeasuredRow, Parameter, ReportData
+from ablationsim.report import antenna
+from ablationsim.report.data import AntennaDrawing, ApplicatorDrawing, Citation, MeasuredRow, Parameter, ReportData
 from ablationsim.results import Result
+from ablationsim.tissue import Dielectric
+from ablationsim.tissue.dielectric import QUANTITIES
 from ablationsim.units import DIMENSIONS, ZERO_CELSIUS, show
 
 _LEVELS = {
@@ -33,6 +36,7 @@ def report_data(result: Result) -> ReportData:
     case, frames = result.case, result.frames
     label, span = _LEVELS[case.zone.criterion]
     parameters = list(_parameters(case))
+    geometry = Geometry.from_case(case)
     return ReportData(
         title=case.title,
         summary=_summary(result),
@@ -47,7 +51,8 @@ def report_data(result: Result) -> ReportData:
         criterion=_criterion(result.document["criterion"]),
         level_label=label,
         level_span=span,
-        applicators=[ApplicatorDrawing.of(applicator) for applicator in Geometry.from_case(case).applicators],
+        applicators=[ApplicatorDrawing.of(applicator) for applicator in geometry.applicators],
+        antennas=_antennas(case, geometry),
         measured=measured_rows(result),
         measured_source=_measured_source(case.measured),
         probes={probe.name: np.asarray(probe.position) for probe in case.probes},
@@ -57,6 +62,16 @@ def report_data(result: Result) -> ReportData:
         citations=_citations(parameters),
         provenance=_provenance(result.record),
     )
+
+
+def _antennas(case: Case, geometry: Geometry) -> list[AntennaDrawing]:
+    """Each kind of microwave antenna once."""
+    kinds = {
+        placed.device.name: (placed.device, applicator)
+        for placed, applicator in zip(case.applicators, geometry.applicators, strict=True)
+        if placed.device.antenna is not None
+    }
+    return [antenna.drawing(case, device, applicator) for device, applicator in kinds.values()]
 
 
 def measured_rows(result: Result) -> list[MeasuredRow]:
@@ -136,15 +151,43 @@ def _summary(result: Result) -> list[tuple[str, str]]:
         again = f" ({applicator.repeat} times)" if applicator.repeat > 1 else ""
         label = f"Protocol of {applicator.name}" if len(case.applicators) > 1 else "Protocol"
         rows.append((label, steps + again))
+    if "microwave" in document:
+        rows += _field(case, document["microwave"])
+    else:
+        extent += f"; electric boundary: {domain.boundary.replace('_', ' ')}"
     return [
         *rows,
-        ("Domain", f"{extent}; electric boundary: {domain.boundary.replace('_', ' ')}"),
+        ("Domain", extent),
         ("Zone taken", f"{document['time_s'] - document['power_off_s']:.0f} s after the end of the protocol"),
         (
             "Mesh and steps",
             f"{kind}, {record['nodes']} nodes, {record['elements']} elements, {record['time_steps']} steps",
         ),
     ]
+
+
+def _field(case: Case, microwave: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How the field of the antennas was computed."""
+    settings, solves, several = case.microwave, microwave["solves"], len(case.applicators) > 1
+    count = f"{solves} field solve{'s' if solves > 1 else ''}"
+    if settings.coupling == "full":
+        coupling = f"full: solved again when the tissue has changed by {100 * settings.resolve:g} %; {count}"
+    else:
+        coupling = "fast: one field solve" + (" for each antenna" if several else "") + ", scaled"
+    rows = [("Field coupling", coupling)]
+    for law in _laws(case):
+        floors = "" if settings.floors else ", without floors"
+        rows.append(("Dielectric law", f"{law.title} ({law.name}); {settings.drying} drying{floors}"))
+    if several:
+        rows.append(("Several antennas", "incoherent: each field as if alone, powers add"))
+    return rows
+
+
+def _laws(case: Case) -> list[Dielectric]:
+    """Laws of the tissue at the frequencies of the microwave antennas."""
+    devices = [placed.device for placed in case.applicators if placed.device.antenna is not None]
+    frequencies = dict.fromkeys(device.generator.frequency for device in devices)
+    return [case.tissue.dielectric_at(frequency, floors=case.microwave.floors) for frequency in frequencies]
 
 
 def _devices(case: Case) -> list[tuple[str, str]]:
@@ -159,13 +202,22 @@ def _devices(case: Case) -> list[tuple[str, str]]:
             ("Modelled like", device.like),
             ("Generator limits", ", ".join(limits)),
         ]
+        if device.modality == "mwa":
+            rows.append(("Frequency", show(generator.frequency, "frequency")))
     return rows
 
 
 def _parameters(case: Case) -> Iterable[Parameter]:
     """Every number with its origin: tissue, devices (each profile once), damage."""
+    laws = _laws(case)
     for name, sourced in case.tissue.sources.items():
-        yield _parameter(f"tissue: {name.replace('_', ' ')}", sourced)
+        # Microwaves see the dielectric law, electrodes the conductivity at their frequency.
+        if not (laws and (name.startswith("electric_conductivity") or name in QUANTITIES)):
+            yield _parameter(f"tissue: {name.replace('_', ' ')}", sourced)
+    for dielectric in laws:
+        for name, sourced in dielectric.sources.items():
+            at_body = " at 37 °C" if name in QUANTITIES else ""
+            yield _parameter(f"dielectric law {dielectric.name}: {name.replace('_', ' ')}{at_body}", sourced)
     placed = {applicator.device.name: applicator for applicator in case.applicators}
     for applicator in placed.values():
         device = applicator.device
@@ -188,7 +240,8 @@ def _parameters(case: Case) -> Iterable[Parameter]:
 def _in_words(place: str, device: Device) -> str:
     """Place of a number in a device profile for people: "applicator.sections[1].length" is "tip, length"."""
     numbered = re.sub(r"sections\[(\d+)\]", lambda match: device.applicator.sections[int(match[1]) - 1].name, place)
-    return numbered.removeprefix("applicator.").replace(".", ", ").replace("_", " ")
+    plain = re.sub(r"^applicator\.|(?<=^antenna\.)(dimensions|materials)\.", "", numbered)
+    return plain.replace(".", ", ").replace("_", " ")
 
 
 def _parameter(name: str, sourced: Sourced) -> Parameter:

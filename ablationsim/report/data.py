@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ablationsim.geometry.antenna import DrawnPart
 from ablationsim.geometry.applicator import Applicator
 from ablationsim.mesh.mesh import Mesh
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,8 @@ class ApplicatorDrawing:
         Tip, and unit vector along the shaft to the handle.
     outline : (k, 2) float64
         Radius and height above the tip, from the axis at the tip upward; the shaft goes on above.
-    bare : tuple of (float, float)
-        Heights between which the shaft is an electrode.
+    heated : tuple of (float, float)
+        Heights between which the shaft is an electrode or radiates.
     shafts : (n, 3) float64
         Offsets of parallel shafts from the first; one row of zeros unless it is a cluster.
     tines : tuple of (k, 3) float64
@@ -110,7 +112,7 @@ class ApplicatorDrawing:
     tip: Floats
     axis: Floats
     outline: Floats
-    bare: tuple[tuple[float, float], ...] = ()
+    heated: tuple[tuple[float, float], ...] = ()
     shafts: Floats = field(default_factory=lambda: np.zeros((1, 3)))
     tines: tuple[Floats, ...] = ()
 
@@ -123,10 +125,47 @@ class ApplicatorDrawing:
             tip=applicator.tip,
             axis=applicator.axis,
             outline=applicator.outline,
-            bare=tuple((part.z0, part.z1) for part in applicator.sections if part.terminal is not None),
+            heated=tuple((part.z0, part.z1) for part in applicator.sections if part.heated),
             shafts=applicator.to_world(feet) - applicator.tip,
             tines=tuple(applicator.to_world(tine.path) for tine in applicator.tines),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class AntennaDrawing:
+    """The inside of a microwave antenna, and where it heats tissue; metres, device frame.
+
+    Attributes
+    ----------
+    title : str
+        Of the device.
+    parts : sequence of DrawnPart
+        In the order of painting.
+    materials : mapping of str to str
+        What the legend says of each material of the parts, metal first.
+    radius : float
+        Of the shaft.
+    radiating : (float, float)
+        Lower and upper height of the radiating part.
+    inside : (float, float)
+        Lower and upper height between which there is something to see: the radiating part, and all below the port.
+    points : (n, 2) float64
+        Nodes (r, z) of the tissue.
+    cells : (m, 3) int
+        Their triangles.
+    density : (n,) float64
+        Absorbed power density at the nodes for one watt at the port, in unheated tissue [W/m3].
+    """
+
+    title: str
+    parts: Sequence[DrawnPart]
+    materials: Mapping[str, str]
+    radius: float
+    radiating: tuple[float, float]
+    inside: tuple[float, float]
+    points: Floats
+    cells: Ints
+    density: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +196,8 @@ class ReportData:
         The picture of the level runs from -level_span to +level_span.
     applicators : sequence of ApplicatorDrawing
         In the order of the case.
+    antennas : sequence of AntennaDrawing
+        Each kind of microwave antenna once.
     measured : sequence of MeasuredRow
         Empty when the case carries no measurement.
     measured_source : str
@@ -187,6 +228,7 @@ class ReportData:
     level_label: str = "damage level ln Ω"
     level_span: float = 4.0
     applicators: Sequence[ApplicatorDrawing] = ()
+    antennas: Sequence[AntennaDrawing] = ()
     measured: Sequence[MeasuredRow] = ()
     measured_source: str = ""
     probes: Mapping[str, Floats] = field(default_factory=dict)

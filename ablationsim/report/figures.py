@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Polygon
+from matplotlib.patches import Patch, Polygon
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.tri import Triangulation
 from numpy.typing import NDArray
 
-from ablationsim.report.data import ApplicatorDrawing, ReportData
+from ablationsim.device.antenna import METAL
+from ablationsim.report.data import AntennaDrawing, ApplicatorDrawing, ReportData
 from ablationsim.report.section import Plane, Section, plane_through, section
 from ablationsim.zone.marching import Ints
 
@@ -28,6 +29,9 @@ INK = "#22303c"
 ZONE = "#00d5e0"
 ELECTRODE = "#f2b134"
 SHAFT = "#cfd6dc"
+TISSUE = "#e9c9bf"
+METAL_GREY = "#8d98a3"
+DIELECTRICS = ("#fbf3d0", "#b9dca6", "#8fc4e8", "#d9b8e6", "#f4b183")
 # Brown living liver to pale coagulated liver; lightness rises evenly.
 DAMAGE = LinearSegmentedColormap.from_list("damage", ["#4a2321", "#8a4f45", "#c39a82", "#f6eddd"])
 SLIVER = 0.05
@@ -35,6 +39,10 @@ SLIVER = 0.05
 HALO: list[AbstractPathEffect] = [withStroke(linewidth=3.0, foreground="black", alpha=0.55)]
 
 
+ROUND_ANTENNA = 15.0
+"""Tissue below the antenna that the picture of its field shows, in mm; above it half as much again."""
+DENSITIES = (1e-3, 10.0)
+"""Ends of the scale of the absorbed power density, in W/cm³ for one watt at the port."""
 HOTTEST = 110.0
 """Upper end of the temperature scale of the cross-section in °C, just above boiling."""
 HOTTEST_SHOWN = 130.0
@@ -130,25 +138,105 @@ def cross_section(data: ReportData) -> Figure:
     return figure
 
 
+def antennas(data: ReportData) -> Figure:
+    """Draw the inside of each kind of antenna, and the power that unheated tissue absorbs round it."""
+    spans = [_window_inside(antenna) for antenna in data.antennas]
+    figure = Figure(figsize=(9.6, 6.9 * len(spans)), layout="constrained")
+    blocks = figure.subfigures(len(spans), 1, squeeze=False)[:, 0]
+    for block, antenna, (low, high) in zip(blocks, data.antennas, spans, strict=True):
+        inside, outside = block.subplots(2, 1, height_ratios=[1, 2.1])
+        _draw_inside(inside, antenna, low, high)
+        _draw_heating(block, outside, antenna)
+        for ax in (inside, outside):
+            ax.set_xlabel("along the shaft, from the tip / mm", fontsize=9)
+            _calm(ax)
+        if len(spans) > 1:
+            block.suptitle(_plain(antenna.title), fontsize=10, color=INK)
+    return figure
+
+
+def _window_inside(antenna: AntennaDrawing) -> tuple[float, float]:
+    """Heights in mm between which the inside of an antenna is drawn."""
+    low, high = 1e3 * antenna.inside[0], 1e3 * antenna.inside[1]
+    margin = 0.12 * (high - low)
+    return low - margin, high + 2 * margin
+
+
+def _draw_inside(ax: Axes, antenna: AntennaDrawing, low: float, high: float) -> None:
+    """Both halves of the section through the shaft, tip to the left, with radii enlarged where that helps."""
+    dielectrics = (name for name in antenna.materials if name != METAL)
+    colours = {METAL: METAL_GREY} | {name: DIELECTRICS[k % len(DIELECTRICS)] for k, name in enumerate(dielectrics)}
+    for part in antenna.parts:
+        r, z = 1e3 * part.polygon.T
+        for side in (1, -1):
+            shape = np.column_stack([z, side * r])
+            # An edge of its own colour hides the seam between the halves.
+            colour = colours[part.material]
+            ax.add_patch(Polygon(shape, facecolor=colour, edgecolor=colour, linewidth=0.3))
+    ax.axhline(0, color=INK, linewidth=0.6, linestyle=(0, (8, 3, 2, 3)))
+    reach = 1.5e3 * antenna.radius
+    stretch = max(1, round(0.17 * (high - low) / (2 * reach)))
+    ax.set(xlim=(low, high), ylim=(-reach, reach), facecolor=TISSUE, aspect=stretch)
+    ax.set_ylabel("across / mm", fontsize=9)
+    enlarged = f"; radii are drawn {stretch} times as large" if stretch > 1 else ""
+    ax.set_title(f"Inside of the antenna{enlarged}", fontsize=10, color=INK)
+    entries = [Patch(facecolor=TISSUE, edgecolor=INK, linewidth=0.4, label="tissue")]
+    entries += [
+        Patch(facecolor=colours[name], edgecolor=INK, linewidth=0.4, label=_plain(label))
+        for name, label in antenna.materials.items()
+    ]
+    # Far enough below the axis for its label, whatever the height of the panel.
+    ax.legend(
+        handles=entries,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        borderaxespad=4.4,
+        ncols=len(entries),
+        fontsize=8,
+        frameon=False,
+    )
+
+
+def _draw_heating(figure: Any, ax: Axes, antenna: AntennaDrawing) -> None:
+    """Absorbed power density of both halves, on a logarithmic scale."""
+    r, z = 1e3 * antenna.points.T
+    scale = LogNorm(*DENSITIES, clip=True)
+    density = np.clip(1e-6 * antenna.density, 0.1 * DENSITIES[0], None)
+    decades = 10.0 ** np.arange(-2, 1)
+    for side in (1, -1):
+        mesh = Triangulation(z, side * r, antenna.cells)
+        image = ax.tripcolor(mesh, density, shading="gouraud", cmap="inferno", norm=scale, rasterized=True)
+        ax.tricontour(mesh, density, levels=decades, colors="white", linewidths=0.8, linestyles="dotted")
+    for part in antenna.parts[:1]:
+        for side in (1, -1):
+            ax.add_patch(Polygon(1e3 * part.polygon[:, ::-1] * [1, side], facecolor=SHAFT, edgecolor=SHAFT, zorder=3))
+    low, high = (1e3 * end for end in antenna.radiating)
+    ax.plot([low, high], [0, 0], color=ELECTRODE, linewidth=2.0, zorder=4, solid_capstyle="butt")
+    low, high = 1e3 * antenna.inside[0] - ROUND_ANTENNA, 1e3 * antenna.inside[1] + 1.5 * ROUND_ANTENNA
+    reach = 0.235 * (high - low)  # fills the width of the picture
+    ax.set(xlim=(low, high), ylim=(-reach, reach), aspect="equal")
+    ax.set_ylabel("across / mm", fontsize=9)
+    ax.set_title("Power absorbed in unheated tissue, for 1 W at the port", fontsize=10, color=INK)
+    bar = figure.colorbar(image, ax=ax, location="right", shrink=0.9, aspect=22, extend="both")
+    bar.set_label("W/cm³ (dotted: 0.01, 0.1, 1)", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+
+
 def histories(data: ReportData) -> Figure:
-    """Draw power, voltage, current, impedance, temperatures and zone volume against time."""
+    """Draw what the generators and antennas do, temperatures and zone volume against time."""
     history = data.history
     minutes = history["time_s"] / 60
-    hottest = float(np.nanmax(history["max_temperature_c"]))
-    above = f" (up to {hottest:.0f} °C)" if hottest > HOTTEST_SHOWN else ""
-    temperatures = {f"tip {name}".strip(): key for name, key in _of_each(history, "tip_temperature_c").items()}
-    temperatures |= {f"hottest tissue{above}": "max_temperature_c"}
-    temperatures |= {f"probe {key[6:-2]}": key for key in history if key.startswith("probe_") and key.endswith("_c")}
+    probes = {f"probe {key[6:-2]}": key for key in history if key.startswith("probe_") and key.endswith("_c")}
+    tips = {f"tip {name}".strip(): key for name, key in _of_each(history, "tip_temperature_c").items()}
+    temperatures = dict(_reaching(history, tips | {"hottest tissue": "max_temperature_c"} | probes))
     rows: list[tuple[str, dict[str, str]]] = [
-        ("power / W", _of_each(history, "power_w")),
-        ("voltage / V", _of_each(history, "voltage_v")),
-        ("current / A", _of_each(history, "current_a")),
-        ("impedance / Ω", _of_each(history, "impedance_ohm")),
+        *(_of_antennas(history) if data.antennas else _of_electrodes(history)),
         ("temperature / °C", temperatures),
         ("zone / mL", {"": "zone_volume_ml"}),
     ]
-    figure = Figure(figsize=(9.6, 10.0), layout="constrained")
-    axes = figure.subplots(len(rows), 1, sharex=True, height_ratios=[1, 1, 1, 1, 1.7, 1])
+    shares = [1.7 if label.startswith("temperature") else 1.0 for label, _ in rows]
+    figure = Figure(figsize=(9.6, 10.0 * sum(shares) / 6.7), layout="constrained")
+    axes = figure.subplots(len(rows), 1, sharex=True, height_ratios=shares)
     off = _off_phases(minutes, history["power_w"])
     for ax, (label, curves) in zip(axes, rows, strict=True):
         for start, end in off:
@@ -172,6 +260,30 @@ def histories(data: ReportData) -> Figure:
     figure.align_ylabels(axes)
     axes[-1].set_xlabel("time / min" + ("   (grey: no power)" if off else ""))
     return figure
+
+
+def _of_electrodes(history: Mapping[str, Floats]) -> list[tuple[str, dict[str, str]]]:
+    return [
+        ("power / W", _of_each(history, "power_w")),
+        ("voltage / V", _of_each(history, "voltage_v")),
+        ("current / A", _of_each(history, "current_a")),
+        ("impedance / Ω", _of_each(history, "impedance_ohm")),
+    ]
+
+
+def _of_antennas(history: Mapping[str, Floats]) -> list[tuple[str, dict[str, str]]]:
+    return [
+        ("setting / W", _of_each(history, "power_w")),
+        ("in tissue / W", {"": "absorbed_w"}),
+        ("not absorbed / W", {"reflected": "reflected_w", "radiated": "radiated_w"}),
+    ]
+
+
+def _reaching(history: Mapping[str, Floats], curves: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Add to the name of a temperature that leaves the picture how far it goes."""
+    for name, key in curves.items():
+        hottest = float(np.nanmax(history[key], initial=-np.inf))
+        yield (f"{name} (up to {hottest:.0f} °C)" if hottest > HOTTEST_SHOWN else name), key
 
 
 def _of_each(history: Mapping[str, Floats], column: str) -> dict[str, str]:
@@ -242,12 +354,12 @@ def _draw(ax: Axes, applicator: ApplicatorDrawing, plane: Plane, top: float) -> 
     radius = np.append(radius, radius[-1])
     for offset in applicator.shafts:
         foot = applicator.tip + offset
-        ends = foot + np.outer([0.0, *(high for _, high in applicator.bare)], applicator.axis)
+        ends = foot + np.outer([0.0, *(high for _, high in applicator.heated)], applicator.axis)
         away = 1e3 * float(np.abs((ends - plane.origin) @ plane.normal).max())
         alpha = 1.0 if away < 2 * radius.max() else 0.35
         start = plane.project(foot[None])[0]
         _tube(ax, start, up, across, radius, height, SHAFT, alpha)
-        for low, high in applicator.bare:
+        for low, high in applicator.heated:
             z = np.unique(
                 np.concatenate([[1e3 * low, 1e3 * high], height[(height > 1e3 * low) & (height < 1e3 * high)]])
             )
@@ -302,8 +414,9 @@ def _legend(figure: Figure, data: ReportData) -> None:
     strain = data.zone["contracted"]["strain"]
     if strain > 0:
         entries.insert(1, line("contracted", f"zone edge contracted by {100 * strain:.3g} % about the tip"))
-    if any(applicator.bare or applicator.tines for applicator in data.applicators):
-        entries.append(Polygon(np.zeros((3, 2)), facecolor=ELECTRODE, edgecolor=INK, linewidth=0.5, label="electrode"))
+    if any(applicator.heated or applicator.tines for applicator in data.applicators):
+        label = "radiating part" if data.antennas else "electrode"
+        entries.append(Polygon(np.zeros((3, 2)), facecolor=ELECTRODE, edgecolor=INK, linewidth=0.5, label=label))
     # On a dark ground, as the lines in the picture are bright.
     figure.legend(
         handles=entries,

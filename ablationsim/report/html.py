@@ -44,8 +44,29 @@ ZONE_ROWS = (
 )
 
 
+@dataclass(frozen=True)
+class PowerRow:
+    """A line of the power balance of an antenna: key in zone.json, name, and whether it is a part of the one above."""
+
+    key: str
+    name: str
+    part: bool = False
+
+
+POWER_ROWS = (
+    PowerRow("setting_w", "Setting of the generator"),
+    PowerRow("cable_loss_w", "lost before the needle (cable, connectors)", True),
+    PowerRow("shaft_loss_w", "lost in the line inside the needle", True),
+    PowerRow("input_w", "Arriving at the port"),
+    PowerRow("absorbed_w", "absorbed in tissue", True),
+    PowerRow("absorbed_antenna_w", "absorbed in the antenna itself", True),
+    PowerRow("radiated_w", "radiated beyond the modelled tissue", True),
+    PowerRow("reflected_w", "reflected", True),
+)
+
+
 def write_report(folder: Path, data: ReportData) -> Path:
-    """Write report.html, cross_section.png and histories.png into a folder and return the path of the page.
+    """Write report.html and its `pictures` into a folder and return the path of the page.
 
     Raises
     ------
@@ -61,10 +82,11 @@ def write_report(folder: Path, data: ReportData) -> Path:
 
 
 def pictures(data: ReportData) -> dict[str, bytes]:
-    """Return the PNG files of a report by file name."""
-    from ablationsim.report.figures import cross_section, histories, png
+    """Return the PNG files of a report by file name; antenna.png is there for microwaves only."""
+    from ablationsim.report.figures import antennas, cross_section, histories, png
 
-    return {"cross_section.png": png(cross_section(data)), "histories.png": png(histories(data))}
+    found = {"cross_section.png": png(cross_section(data)), "histories.png": png(histories(data))}
+    return found | ({"antenna.png": png(antennas(data))} if data.antennas else {})
 
 
 def render(data: ReportData, images: Mapping[str, bytes]) -> str:
@@ -78,6 +100,8 @@ def render(data: ReportData, images: Mapping[str, bytes]) -> str:
         data=data,
         zone=data.zone,
         rows=ZONE_ROWS,
+        microwave=data.zone.get("microwave"),
+        power_rows=POWER_ROWS,
         axisymmetric=data.mesh.axisymmetric,
         warnings=[*data.zone["warnings"], *(w for w in data.warnings if w not in data.zone["warnings"])],
         losses=_losses(data.zone["energy_balance"]),

@@ -60,7 +60,8 @@ class Audit:
     volume_origin : str
         Where the volume comes from, in words.
     strain : float
-        Contraction between the tissue before heating and the measured zone; 0 for a volume measured undeformed.
+        Contraction between the tissue before heating and the measured zone, if it was measured contracted: whether it
+        was is one of the questions, so that the frame that a case compares in does not matter here.
     start_c, edge_c : float
         Start temperature, and the temperature that the criterion asks for when it is held for the heating time [degC].
     needs : tuple of Need
@@ -147,8 +148,6 @@ def audit(case: Case, *, volume_ml: float | None = None, result: Result | None =
     if not spent > 0.0:
         raise CaseError(["the protocol spends no energy, so that there is nothing to audit"])
     strain = case.zone.contraction
-    if case.measured is not None and case.measured.frame == "undeformed":
-        strain = 0.0
     edge = edge_temperature(case.zone, max(a.end for a in case.applicators) - min(a.start for a in case.applicators))
     tissue = volume / (1.0 - strain) ** 3
     needs = tuple(

@@ -308,9 +308,10 @@ def _origin(parameter: Parameter, value: float, varied: Sequence[Parameter], dat
     starts = sorted({c.start_temperature - ZERO_CELSIUS for c in conditions})
     start = " and ".join(f"{celsius:g} degC" for celsius in starts)
     edges = " and ".join(sorted({c.edge for c in conditions}))
+    frames = " and ".join(sorted({c.frame for c in conditions}))
     names = "; ".join(entry.name for entry in data.calibrating)
     return (
         f"Fitted {f'together with {together} ' if together else ''}to {data.name}, {names}: root mean square residual "
-        f"{rms:.2g} standard deviations; assumed start {start}, edge {edges}"
+        f"{rms:.2g} standard deviations; assumed start {start}, edge {edges}, frame {frames}"
         f"{'; at the limit of its range' if parameter.at_limit(value) else ''}"
     )

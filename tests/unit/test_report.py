@@ -14,6 +14,8 @@ from scipy.spatial import Delaunay
 import ablationsim
 from ablationsim.errors import OutputError
 from ablationsim.geometry.antenna import DrawnPart
+from ablationsim.geometry.applicator import Applicator
+from ablationsim.geometry.placement import Placement
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.report import (
     AntennaDrawing,
@@ -24,6 +26,7 @@ from ablationsim.report import (
     ReportData,
     write_report,
 )
+from ablationsim.report.antenna import drawing
 from ablationsim.report.build import report_data
 from ablationsim.report.figures import antennas, cross_section, histories
 from ablationsim.report.html import fixed, render, signed, significant
@@ -181,7 +184,8 @@ def antenna_drawing() -> AntennaDrawing:
         parts=[shaft, ring],
         materials={"metal": "metal", "foam": "foam (permittivity 1.5)"},
         radius=RADIUS,
-        radiating=(0.0, 0.02),
+        radiating=(0.0, 0.015),
+        inside=(0.0, 0.02),
         points=points,
         cells=Delaunay(points).simplices,
         density=np.full(len(points), 1e5),
@@ -217,6 +221,9 @@ def microwave_data(names: tuple[str, ...] = ("A0",), coupling: str = "full", set
         zone=base.zone | {"microwave": account},
         history=columns,
         antennas=[antenna_drawing()],
+        title="An antenna",
+        summary=[],
+        device=[],
         events=[],
         citations=[],
         parameters=[],
@@ -585,6 +592,19 @@ def test_the_picture_of_an_antenna_has_both_halves_in_millimetres():
     assert outside.get_aspect() == 1
     low, high = outside.get_ylim()
     assert low == -high
+
+
+def test_the_picture_holds_a_slot_that_lies_above_the_radiating_section():
+    device = ablationsim.Device.load("mwa_he2010_cooled")
+    raised = device.with_values({"antenna.dimensions.radiating_length": 0.0235}, status="assumed", note="a test")
+    case = ablationsim.Case.from_dict(
+        {"device": {"profile": "mwa_he2010_cooled"}, "tissue": {"set": "liver_porcine_ex_vivo"}}
+    )
+    spec = raised.applicator
+    drawn = drawing(case, raised, Applicator.build(0, spec, Placement.along(), antenna=raised.antenna))
+    assert drawn.radiating == pytest.approx((0.0, spec.sections[0].length))
+    assert drawn.inside == pytest.approx((0.0, 0.0235 + raised.antenna.dimensions["slot"]))
+    assert drawn.materials == {"metal": "metal", "ptfe": "ptfe (permittivity 2.1)"}
 
 
 def test_a_microwave_run_is_reported(tmp_path):

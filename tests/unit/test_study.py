@@ -67,11 +67,12 @@ def test_shares_of_the_energy_spent():
         assert need.efficiency_contracted == pytest.approx(need.efficiency / 0.88**3)
 
 
-def test_a_volume_measured_undeformed_did_not_contract():
-    measured = {"frame": "undeformed", "volume": {"value": "20 mL"}}
+@pytest.mark.parametrize("frame", ["undeformed", "contracted"])
+def test_both_readings_are_given_whatever_frame_a_case_compares_in(frame):
+    measured = {"frame": frame, "volume": {"value": "20 mL"}}
     found = audit(a_case(contraction="12 %", measured=measured))
-    assert (found.volume_ml, found.strain) == (pytest.approx(20.0), 0.0)
-    assert all(need.efficiency == need.efficiency_contracted for need in found.needs)
+    assert (found.volume_ml, found.strain) == (pytest.approx(20.0), pytest.approx(0.12))
+    assert all(need.efficiency_contracted == pytest.approx(need.efficiency / 0.88**3) for need in found.needs)
 
 
 def test_the_reading_says_that_a_zone_cannot_be():
