@@ -22,6 +22,11 @@ MARGIN = 50e-3
 """Tissue round the conductors in the default domain [m]; heat diffuses about 20 mm in twelve minutes."""
 
 
+WARMED_SHAFT = 30e-3
+"""Shaft above the radiating part of an antenna that currents on it warm, and that the default domain has its margin
+from [m]."""
+
+
 @dataclass(frozen=True)
 class Ring:
     """A circle about the shaft, device frame: a height and a radius [m]; `label` says what lies on it."""
@@ -48,8 +53,15 @@ def rings(spec: ApplicatorSpec) -> list[Ring]:
     return found
 
 
+def _warmed(spec: ApplicatorSpec) -> list[Ring]:
+    """Upper end of the shaft that an antenna warms, if it is one."""
+    ends = np.cumsum([section.length for section in spec.sections])
+    radiating = [end for section, end in zip(spec.sections, ends, strict=True) if section.radiating]
+    return [Ring("warmed shaft", float(end) + WARMED_SHAFT, spec.diameter / 2.0) for end in radiating[-1:]]
+
+
 def bounding_box(placed: Sequence[tuple[ApplicatorSpec, Sequence[float], Sequence[float]]]) -> tuple[Array, Array]:
-    """Lowest and highest corner, each of shape (3,) [m], of the box round all conductors.
+    """Lowest and highest corner, each of shape (3,) [m], of the box round all that heats: conductors and antennas.
 
     Parameters
     ----------
@@ -60,7 +72,7 @@ def bounding_box(placed: Sequence[tuple[ApplicatorSpec, Sequence[float], Sequenc
     for spec, tip, direction in placed:
         axis = _unit(direction)
         reach = np.sqrt(np.clip(1.0 - axis**2, 0.0, None))
-        for ring in rings(spec):
+        for ring in [*rings(spec), *_warmed(spec)]:
             centre = np.asarray(tip) + ring.z * axis
             lows.append(centre - ring.radius * reach)
             highs.append(centre + ring.radius * reach)

@@ -166,7 +166,9 @@ class TissueSection(Section):
 
 
 class DomainSection(Section):
-    """``[domain]``: the block of tissue around the applicators. Extents left out give 50 mm of tissue on every side.
+    """``[domain]``: the block of tissue around the applicators.
+
+    Extents left out give 50 mm of tissue on every side, and 80 mm above the radiating part of an antenna.
 
     Attributes
     ----------

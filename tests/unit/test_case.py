@@ -501,3 +501,16 @@ def test_the_domain_holds_an_antenna_that_is_withdrawn():
     short = {**data, "domain": {"height": "60 mm", "centre": ["0 mm", "0 mm", "13 mm"]}}
     (problem,) = Case.problems(short)
     assert problem.startswith("applicator 'A0', withdrawn: outside the cylinder")
+
+
+def test_the_default_domain_leaves_room_for_the_shaft_that_an_antenna_warms():
+    case = Case.from_dict(
+        {
+            "title": "antenna",
+            "device": {"profile": "mwa_slot_reference"},
+            "tissue": {"set": "liver_constant_properties"},
+        }
+    )
+    radiating = case.applicators[0].device.applicator.sections[0].length
+    assert case.domain.height == pytest.approx(50e-3 + radiating + 80e-3, abs=1e-3)
+    assert case.domain.centre[2] - 0.5 * case.domain.height == pytest.approx(-50e-3, abs=1e-3)
