@@ -136,7 +136,7 @@ def _antenna(
         depth = power_depth(complex_permittivity(permittivity, conductivity, frequency), frequency)
         extent = Extent.round(device, depth).within(geometry.domain, applicator)
     # A coarse mesh of the tissue may do where one of the antenna does not.
-    solver, port = antenna_solver(device, applicator, permittivity, extent, min(case.mesh.resolution, 1.0))
+    solver = antenna_solver(device, applicator, permittivity, extent, min(case.mesh.resolution, 1.0))
     return Antenna(
         applicator,
         radiating=radiating_part(device),
@@ -145,7 +145,7 @@ def _antenna(
         feed=Feed(
             efficiency=device.antenna.efficiency,
             attenuation=device.antenna.shaft_attenuation,
-            port=port,
+            port=solver.mesh.port_height,
             end=applicator.length,
             surface=wall_top(space, applicator),
             heats=case.microwave.shaft_heating,

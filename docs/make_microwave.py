@@ -18,10 +18,13 @@ from matplotlib.figure import Figure
 
 import ablationsim
 from ablationsim.case import Case
+from ablationsim.report.build import report_data
+from ablationsim.report.html import pictures
 from ablationsim.study.audit import audit
 
 RESULTS = ROOT / "validation" / "results" / "microwave.csv"
 CASE = ROOT / "validation" / "ji_2011" / "mwa_control.toml"
+DRAWN = ROOT / "validation" / "hendriks_2021" / "emprint_60w_5min.toml"
 AUDITED = {
     "He 2010, cooled, 50 W, 10 min": (ROOT / "validation" / "he_2010" / "cooled_50w_10min.toml", None),
     "He 2010, uncooled, 40 W, 10 min": (ROOT / "validation" / "he_2010" / "uncooled_40w_10min.toml", None),
@@ -208,6 +211,9 @@ def main() -> None:
     (ASSETS / "microwave_audit.md").write_text(audits(), encoding="utf-8")
     (ASSETS / "microwave_parity.png").write_bytes(parity())
     (ASSETS / "microwave_courses.png").write_bytes(courses())
+    images = pictures(report_data(ablationsim.simulate(Case.load(DRAWN))))
+    (ASSETS / "microwave_antenna.png").write_bytes(small(images["antenna.png"]))
+    (ASSETS / "microwave_cross_section.png").write_bytes(small(images["cross_section.png"]))
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
         found = dict(zip(VARIATIONS, pool.map(run_named, VARIATIONS), strict=True))
     (ASSETS / "microwave_terms.md").write_text(terms(found), encoding="utf-8")

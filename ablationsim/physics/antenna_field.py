@@ -71,7 +71,7 @@ def power_depth(permittivity: complex, frequency: float) -> float:
 
 def antenna_solver(
     device: Device, applicator: Applicator, permittivity: float, extent: Extent, resolution: float = 1.0
-) -> tuple[Microwave, float]:
+) -> Microwave:
     """Mesh an antenna and set up its field solver.
 
     Parameters
@@ -86,13 +86,6 @@ def antenna_solver(
         Of the tissue; it is made to reach up to the antenna's port, where that lies higher.
     resolution : float
         Factor on the size of the elements.
-
-    Returns
-    -------
-    Microwave
-        Field solver.
-    float
-        Height of the port above the tip [m].
 
     Raises
     ------
@@ -115,11 +108,11 @@ def antenna_solver(
         name: complex_permittivity(material.permittivity, material.conductivity, frequency)
         for name, material in spec.materials.items()
     }
-    return Microwave(mesh, frequency, materials), mesh.port_height
+    return Microwave(mesh, frequency, materials)
 
 
-def unheated_field(device: Device, tissue: Tissue) -> AntennaField:
-    """Field of a device's antenna in an unbounded medium of unheated tissue.
+def unheated_solution(device: Device, tissue: Tissue, floors: bool = True) -> tuple[Microwave, AntennaField]:
+    """Solver and field of a device's antenna in an unbounded medium of unheated tissue.
 
     Raises
     ------
@@ -129,13 +122,19 @@ def unheated_field(device: Device, tissue: Tissue) -> AntennaField:
         As for `antenna_solver`.
     """
     frequency = device.generator.frequency
-    law, temperature = tissue.dielectric_at(frequency), np.array(tissue.initial_temperature)
-    permittivity, conductivity = float(law.permittivity(temperature)), float(law.conductivity(temperature))
-    depth = power_depth(complex_permittivity(permittivity, conductivity, frequency), frequency)
+    law, temperature = tissue.dielectric_at(frequency, floors), np.array(tissue.initial_temperature)
+    unheated = complex_permittivity(
+        float(law.permittivity(temperature)), float(law.conductivity(temperature)), frequency
+    )
     applicator = Applicator.build(0, device.applicator, Placement.along())
-    solver, _ = antenna_solver(device, applicator, permittivity, Extent.round(device, depth))
-    uniform = np.full(len(solver.centroids), 1.0)
-    return solver.solve(solver.complex_permittivity(permittivity * uniform, conductivity * uniform))
+    extent = Extent.round(device, power_depth(unheated, frequency))
+    solver = antenna_solver(device, applicator, unheated.real, extent)
+    return solver, solver.solve(np.full(len(solver.centroids), unheated))
+
+
+def unheated_field(device: Device, tissue: Tissue) -> AntennaField:
+    """The field of `unheated_solution`."""
+    return unheated_solution(device, tissue)[1]
 
 
 def complex_permittivity(permittivity: float, conductivity: float, frequency: float) -> complex:

@@ -76,6 +76,7 @@ class Microwave:
 
     Attributes
     ----------
+    mesh : AntennaMesh
     centroids : (t, 2) array
         Centroids (r, z) of the tissue's triangles [m].
     points : (t, q, 2) array
@@ -88,6 +89,7 @@ class Microwave:
     """
 
     def __init__(self, mesh: AntennaMesh, frequency: float, materials: Mapping[str, complex]) -> None:
+        self.mesh = mesh
         self.space = TransverseMagneticSpace(
             mesh.points, mesh.cells, {"port": mesh.facets["port"], "outer": mesh.facets["outer"]}, frequency
         )

@@ -9,9 +9,9 @@ from ablationsim.device import Device
 from ablationsim.device.antenna import METAL, MaterialSpec
 from ablationsim.geometry.antenna import COINCIDENT, antenna_drawing
 from ablationsim.geometry.applicator import Applicator
-from ablationsim.mesh.antenna import AntennaMesh, antenna_mesh
-from ablationsim.physics.antenna_field import Extent, complex_permittivity, power_depth, radiating_part
-from ablationsim.physics.microwave import TISSUE, Microwave
+from ablationsim.mesh.antenna import AntennaMesh
+from ablationsim.physics.antenna_field import radiating_part, unheated_solution
+from ablationsim.physics.microwave import TISSUE
 from ablationsim.report.data import AntennaDrawing, Floats, Ints
 from ablationsim.units import show
 
@@ -34,7 +34,8 @@ def drawing(case: Case, device: Device, applicator: Applicator) -> AntennaDrawin
     heights = np.concatenate([part.polygon[:, 1] for part in parts])
     edges = heights[heights < port - COINCIDENT]
     radiating = radiating_part(device)
-    points, cells, density = _heating(case, device, applicator)
+    solver, field = unheated_solution(device, case.tissue, case.microwave.floors)
+    points, cells, density = _at_nodes(solver.mesh, field.power.sum(axis=1))
     return AntennaDrawing(
         title=device.title,
         parts=parts,
@@ -51,33 +52,6 @@ def drawing(case: Case, device: Device, applicator: Applicator) -> AntennaDrawin
 def _described(name: str, material: MaterialSpec) -> str:
     lossy = f", {show(material.conductivity, 'electric_conductivity', digits=3)}" if material.conductivity > 0.0 else ""
     return f"{name.replace('_', ' ')} (permittivity {material.permittivity:.4g}{lossy})"
-
-
-def _heating(case: Case, device: Device, applicator: Applicator) -> tuple[Floats, Ints, Floats]:
-    """Nodes and triangles of the tissue, and the absorbed power density at the nodes for one watt at the port."""
-    spec, frequency = device.antenna, device.generator.frequency
-    assert spec is not None
-    law = case.tissue.dielectric_at(frequency, floors=case.microwave.floors)
-    unheated = np.array(case.tissue.initial_temperature)
-    permittivity = complex_permittivity(float(law.permittivity(unheated)), float(law.conductivity(unheated)), frequency)
-    extent = Extent.round(device, power_depth(permittivity, frequency))
-    *_, port = spec.port_extent(applicator.radius, applicator.length)
-    mesh = antenna_mesh(
-        applicator,
-        spec,
-        frequency,
-        radius=extent.radius,
-        bottom=extent.bottom,
-        top=max(extent.top, port),
-        permittivity={"tissue": permittivity.real},
-    )
-    materials = {
-        name: complex_permittivity(material.permittivity, material.conductivity, frequency)
-        for name, material in spec.materials.items()
-    }
-    solver = Microwave(mesh, frequency, materials)
-    field = solver.solve(np.full(len(solver.centroids), permittivity))
-    return _at_nodes(mesh, field.power.sum(axis=1))
 
 
 def _at_nodes(mesh: AntennaMesh, power: Floats) -> tuple[Floats, Ints, Floats]:
