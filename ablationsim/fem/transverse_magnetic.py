@@ -14,7 +14,7 @@ condition; on the axis ``u = 0``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,7 +164,7 @@ class TransverseMagneticSpace:
                 ).solve
         except RuntimeError as error:
             raise SolverError(f"The microwave field cannot be solved: {error}.") from error
-        return Factorised(self, solve)
+        return Factorised(solve)
 
     def facet_load(self, name: str, coefficient: Complex) -> Complex:
         """Right-hand side ``(n_dofs,)`` of ``(1 / eps) du/dn = coefficient`` on the edges of a named set.
@@ -233,8 +233,8 @@ class TransverseMagneticSpace:
 class Factorised:
     """A factorised system, for any number of right-hand sides."""
 
-    def __init__(self, space: TransverseMagneticSpace, solve: object) -> None:
-        self._space, self._solve = space, solve
+    def __init__(self, solve: Callable[[Complex], Complex]) -> None:
+        self._solve = solve
 
     def solve(self, load: Complex) -> Complex:
         """Solution ``(n_dofs,)`` for a right-hand side ``(n_dofs,)``.
@@ -245,7 +245,7 @@ class Factorised:
             If the solution is not finite.
         """
         with threadpool_limits(limits=1, user_api="blas"):
-            solution: Complex = self._solve(load)  # type: ignore[operator]
+            solution = self._solve(load)
         if not np.all(np.isfinite(solution)):
             raise SolverError("The microwave field cannot be solved: the solution is not finite.")
         return solution

@@ -13,13 +13,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ablationsim.device.antenna import METAL, AntennaSpec
+from ablationsim.device.antenna import METAL, TISSUE, AntennaSpec
 from ablationsim.errors import GeometryError
 from ablationsim.geometry.applicator import Applicator
 
 Floats = NDArray[np.float64]
 
-TISSUE = "tissue"
 #: Edges closer together than this [m] are one edge.
 COINCIDENT = 1e-8
 

@@ -15,9 +15,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ablationsim.device.antenna import METAL
+from ablationsim.device.antenna import METAL, TISSUE
 from ablationsim.errors import GeometryError
-from ablationsim.geometry.antenna import COINCIDENT, TISSUE, Painting, Rectangle
+from ablationsim.geometry.antenna import COINCIDENT, Painting, Rectangle
 
 Floats = NDArray[np.float64]
 Edge = tuple[int, int]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ablationsim.device.antenna import AntennaSpec
-from ablationsim.geometry.antenna import COINCIDENT, TISSUE, Painting
+from ablationsim.device.antenna import TISSUE, AntennaSpec
+from ablationsim.geometry.antenna import COINCIDENT, Painting
 from ablationsim.geometry.applicator import Applicator
 from ablationsim.geometry.faces import Edge, Faces, antenna_faces, edges_of
 from ablationsim.mesh.facets import OUTER

@@ -55,7 +55,9 @@ def test_every_profile_can_run_and_names_its_sources(name):
     assert not Controller(device.default_protocol, device.generator).finished
     for place, parameter in device.parameters.items():
         if parameter.status in ("published", "calculated"):
-            assert parameter.source in citations(), place
+            # What `ablationsim match` computed says how, in place of a citation.
+            matched = parameter.status == "calculated" and parameter.source.startswith("Least reflection")
+            assert parameter.source in citations() or (matched and not parameter.verified), place
         else:
             assert not parameter.verified, place
 
