@@ -59,6 +59,8 @@ class SectionSpec(Spec):
         Becomes part of the facet name; unique, and not "tine".
     length : float
         [m]
+    upper_end : str or None
+        Height of its upper end, as a sum of dimensions of the antenna; in place of a length, which then follows them.
     terminal : {"active", "return"} or None
         Electric terminal; None is insulated.
     wall_coefficient : float
@@ -70,14 +72,17 @@ class SectionSpec(Spec):
     """
 
     name: str
-    length: PositiveLength
+    length: PositiveLength = 0.0
+    upper_end: str | None = None
     terminal: Terminal | None = None
     wall_coefficient: Annotated[WallCoefficient, NotNegative]
     coolant_temperature: Temperature = Field(default="20 degC", validate_default=True)
     radiating: bool = False
 
     @model_validator(mode="after")
-    def _coolant(self) -> Self:
+    def _complete(self) -> Self:
+        if self.upper_end is None and "length" not in self.model_fields_set:
+            raise ValueError(f"section '{self.name}' has neither a length nor, on an antenna, an upper_end")
         if self.wall_coefficient > 0.0 and "coolant_temperature" not in self.model_fields_set:
             raise ValueError(f"section '{self.name}' is cooled but has no coolant_temperature")
         return self
@@ -261,6 +266,28 @@ class Device(Spec):
     infusion: InfusionSpec | None = None
     default_protocol: tuple[Step, ...] = Field(min_length=1)
     parameters: dict[str, Sourced]
+
+    @model_validator(mode="after")
+    def _follow_the_antenna(self) -> Self:
+        """Give sections that end at a dimension of the antenna their length."""
+        sections: list[SectionSpec] = []
+        z = 0.0
+        for section in self.applicator.sections:
+            if section.upper_end is not None:
+                if self.antenna is None:
+                    raise ValueError(f"section '{section.name}' has an upper_end, but only an antenna has dimensions")
+                end = self.antenna.length(section.upper_end, surface=self.applicator.diameter / 2.0, end=0.0)
+                if end <= z:
+                    raise ValueError(
+                        f"section '{section.name}' ends at {show(end, 'length')} (upper_end = '{section.upper_end}'), "
+                        f"but must end above {show(z, 'length')}, where it begins"
+                    )
+                section = section.model_copy(update={"length": round(end - z, 12)})
+            sections.append(section)
+            z = round(z + section.length, 12)
+        # Validated parts take the place of validated parts; the model stays frozen for everyone else.
+        object.__setattr__(self, "applicator", self.applicator.model_copy(update={"sections": tuple(sections)}))
+        return self
 
     @model_validator(mode="after")
     def _fits_its_modality(self) -> Self:

@@ -1,6 +1,7 @@
 """Antennas of device profiles: sums of names, parts that make sense, and every problem in one go."""
 
 import math
+import re
 
 import pytest
 
@@ -365,3 +366,40 @@ def test_water_at_the_frequency_of_its_antenna(name):
         coolant = device.antenna.materials["coolant"]
         assert coolant.permittivity == pytest.approx(relaxed.real, abs=0.05)
         assert coolant.conductivity == pytest.approx(-relaxed.imag * omega * 8.8542e-12, abs=0.005)
+
+
+# -- sections that end where the antenna says -------------------------------------------------------------------------
+
+
+def test_a_section_follows_a_dimension_of_the_antenna():
+    device = Device.load("mwa_he2010_cooled")
+    radiating, shaft = device.applicator.sections
+    dimensions = device.antenna.dimensions
+    assert radiating.length == pytest.approx(dimensions["radiating_length"] + dimensions["slot"], abs=1e-12)
+    longer = device.with_values({"antenna.dimensions.radiating_length": 20e-3})
+    assert longer.applicator.sections[0].length == pytest.approx(20e-3 + dimensions["slot"], abs=1e-12)
+    assert longer.applicator.sections[1].length == shaft.length
+    assert "applicator.sections[1].length" not in device.parameters
+
+
+@pytest.mark.parametrize(
+    ("upper_end", "message"),
+    [
+        ("radiating_length - radiating_length", "must end above 0 mm, where it begins"),
+        ("radiating_lenght", "there is no dimension 'radiating_lenght'; did you mean 'radiating_length'?"),
+    ],
+)
+def test_where_a_section_cannot_end(tmp_path, upper_end, message):
+    text = Device.file("mwa_he2010_cooled").read_text(encoding="utf-8")
+    changed = text.replace('upper_end = "radiating_length + slot"', f'upper_end = "{upper_end}"')
+    assert changed != text
+    (tmp_path / "mine.toml").write_text(changed, encoding="utf-8")
+    with pytest.raises(DeviceError, match=re.escape(message)):
+        Device.load(tmp_path / "mine.toml")
+
+
+def test_a_section_needs_a_length_or_an_end(tmp_path):
+    text = Device.file("mwa_he2010_cooled").read_text(encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(text.replace('upper_end = "radiating_length + slot"', ""), encoding="utf-8")
+    with pytest.raises(DeviceError, match="section 'antenna' has neither a length nor"):
+        Device.load(tmp_path / "mine.toml")
