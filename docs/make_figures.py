@@ -120,17 +120,21 @@ def run(change: Change) -> ablationsim.Result:
     return ablationsim.simulate(change(Case.load(CASE)))
 
 
-def run_named(name: str) -> dict[str, float]:
-    """The numbers of a row of the table of sensitivities."""
-    result = run(VARIATIONS[name])
+def numbers(result: ablationsim.Result) -> dict[str, float]:
+    """Sizes of the zone [mL, mm] and highest temperatures at the two probes [degC]."""
     return {
         "volume": result.zone.volume_ml,
         "length": result.zone.axial_length_mm or 0.0,
         "diameter": result.zone.transverse_diameter_mm or 0.0,
         "T10": float(result.history["probe_10mm_c"].max()),
         "T20": float(result.history["probe_20mm_c"].max()),
-        "energy": result.document["energy_balance"]["in_j"] / 1e3,
     }
+
+
+def run_named(name: str) -> dict[str, float]:
+    """The numbers of a row of the table of sensitivities."""
+    result = run(VARIATIONS[name])
+    return {**numbers(result), "energy": result.document["energy_balance"]["in_j"] / 1e3}
 
 
 def comparison(result: ablationsim.Result) -> str:

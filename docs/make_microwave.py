@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 
-from make_figures import ASSETS, ROOT, Change, celsius, section, small, tissue
+from make_figures import ASSETS, ROOT, Change, celsius, numbers, section, small, tissue
 from matplotlib.figure import Figure
 
 import ablationsim
@@ -86,11 +86,7 @@ def run_named(name: str) -> dict[str, float]:
     result = ablationsim.simulate(VARIATIONS[name](Case.load(CASE)))
     antenna = result.document["microwave"]["antennas"][0]
     return {
-        "volume": result.zone.volume_ml,
-        "length": result.zone.axial_length_mm or 0.0,
-        "diameter": result.zone.transverse_diameter_mm or 0.0,
-        "T10": float(result.history["probe_10mm_c"].max()),
-        "T20": float(result.history["probe_20mm_c"].max()),
+        **numbers(result),
         "reflected": 100.0 * antenna["at_end"]["reflected_w"] / antenna["at_end"]["input_w"],
         "solves": result.document["microwave"]["solves"],
     }
