@@ -19,6 +19,7 @@ from ablationsim.errors import AblationSimError, Interrupted
 if TYPE_CHECKING:
     from ablationsim.case import Case
     from ablationsim.results import Result
+    from ablationsim.vessels.build import Built
 
 app = typer.Typer(
     name="ablationsim",
@@ -100,7 +101,10 @@ def check(
         raise typer.BadParameter("give a case file, or --schema")
     loaded = _checked(case)
     applicators = ", ".join(f"{a.name} ({a.device.name})" for a in loaded.applicators)
+    remarks = _vessel_remarks(loaded)
     typer.echo(f"{case}: no problems. {applicators}; {loaded.tissue.name}; ends at {loaded.end:g} s at the latest.")
+    for remark in remarks:
+        typer.echo(remark)
 
 
 @devices.command("list")
@@ -261,6 +265,43 @@ def match(
         typer.echo(f"Profile: {output}")
 
 
+@app.command("heat-sink")
+def heat_sink(
+    cases: Annotated[list[Path], typer.Argument(help="Case files (TOML) with vessels.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for all runs; runs/heat_sink by default.")] = (
+        Path("runs") / "heat_sink"
+    ),
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
+    resume: Annotated[bool, typer.Option(help="Keep finished runs and go on with interrupted ones.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace earlier runs in the folder.")] = False,
+) -> None:
+    """Run cases with their vessels and without, and say what the vessels take away from the zone."""
+    _limit_threads(None)
+    with _stoppable(output):
+        from rich.console import Console
+
+        from ablationsim.errors import CaseError
+        from ablationsim.results import Result
+        from ablationsim.study.heat_sink import heat_sink as compared
+        from ablationsim.study.tables import heat_sink_table, toward_table
+
+        stems = [case.stem for case in cases]
+        twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+        if twice:
+            raise CaseError([f"several files are called {stem}; give each a name of its own" for stem in twice])
+        loaded = {case.stem: _checked(case) for case in cases}
+        with _side_by_side() as show:
+            found = compared(loaded, output, jobs, resume=resume, overwrite=overwrite, progress=show)
+        console = Console()
+        console.print(heat_sink_table(found))
+        if any(comparison.branches for comparison in found):
+            console.print()
+            console.print(toward_table(found))
+        typer.echo(f"\nTable: {output / 'heat_sink.csv'}")
+        for comparison in found:
+            _write_report(comparison.folder, Result.load(comparison.folder))
+
+
 @app.command("report")
 def write_report(folder: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
     """Write the report of a finished run again."""
@@ -279,16 +320,63 @@ def mesh(
     """Mesh the geometry of a case and write the mesh."""
     loaded = _checked(case)
     from ablationsim.geometry.geometry import Geometry
-    from ablationsim.mesh.generate import generate
+    from ablationsim.mesh.generate import mesh_of
     from ablationsim.mesh.io import write_mesh
 
-    made = generate(Geometry.from_case(loaded), loaded.mesh.resolution)
+    made = mesh_of(loaded, Geometry.from_case(loaded))
     write_mesh(made, output)
     quality = made.quality()
     typer.echo(
         f"{output}: {len(made.points)} nodes, {len(made.cells)} elements, quality {quality.min():.2f} at worst, "
         f"{quality.mean():.2f} on average"
     )
+
+
+@app.command()
+def vessels(
+    file: Annotated[
+        Path,
+        typer.Argument(help="Case file, label image, surface, volume mesh or centrelines.", show_default=False),
+    ],
+    label: Annotated[int | None, typer.Option(help="Label of the vessel in an image; all are listed without.")] = None,
+    kind: Annotated[
+        str, typer.Option(help="portal_vein, hepatic_vein, hepatic_artery or tube; of no effect on a case.")
+    ] = "portal_vein",
+    unit: Annotated[str | None, typer.Option(help="Unit of a surface or centrelines: m, cm, mm or um.")] = None,
+    orientation: Annotated[str | None, typer.Option(help="Axes of a surface or centrelines: RAS or LPS.")] = None,
+    part: Annotated[str | None, typer.Option(help="Region or facets of a volume mesh, by name or number.")] = None,
+    flow: Annotated[str | None, typer.Option(help='Flow through the trunk, such as "900 mL/min".')] = None,
+    complete: Annotated[bool, typer.Option("--all", help="Show every branch, not only the thickest.")] = False,
+) -> None:
+    """Say what flows in vessels, branch by branch, and how each exchanges heat with the tissue."""
+    from rich.console import Console
+
+    from ablationsim.case import Case
+    from ablationsim.tissue import Tissue
+    from ablationsim.vessels.build import build_vessel
+    from ablationsim.vessels.image import LabelImage
+    from ablationsim.vessels.opening import is_case, is_image, section_of
+    from ablationsim.vessels.table import MOST, branch_table, heading, label_table, left_out
+
+    console = Console()
+    if is_image(file) and label is None:
+        console.print(label_table(LabelImage.read(file).contents()))
+        return
+    if is_case(file):
+        found = _built_vessels(Case.load(file))
+        if not found:
+            typer.echo(f"{file}: no [[vessel]] in it.")
+    else:
+        section = section_of(file, kind=kind, label=label, unit=unit, orientation=orientation, part=part, flow=flow)
+        found = (build_vessel(section, Tissue.load("liver_human")),)
+    most = None if complete else MOST
+    for built in found:
+        console.print(f"{heading(built)}\n", highlight=False, markup=False)
+        console.print(branch_table(built, most))
+        for text in (left_out(built, most), *built.notes):
+            if text:
+                console.print(text, highlight=False, markup=False)
+        console.print()
 
 
 @app.command()
@@ -322,6 +410,30 @@ def _checked(path: Path) -> Case:
 
         mesh_of(case, geometry)
     return case
+
+
+def _vessel_remarks(case: Case) -> list[str]:
+    """What was mended in the vessels of a case, and where needles run through them."""
+    if not case.vessels:
+        return []
+    from ablationsim.geometry.crossings import vessel_warnings
+    from ablationsim.geometry.geometry import Geometry
+
+    built = _built_vessels(case)
+    warnings = vessel_warnings(Geometry.from_case(case), [found.vessel for found in built])
+    remarks = [f"Vessel '{found.vessel.name}': {note}" for found in built for note in found.notes]
+    return remarks + [f"Warning: {text}" for text in warnings]
+
+
+def _built_vessels(case: Case) -> tuple[Built, ...]:
+    """The vessels of a case, of which its own mesh may have the walls."""
+    from ablationsim.geometry.geometry import Geometry
+    from ablationsim.mesh.generate import mesh_of
+    from ablationsim.mesh.walls import fitted_walls
+    from ablationsim.vessels.build import build_vessels
+
+    own = any(vessel.facets is not None for vessel in case.vessels)
+    return build_vessels(case, fitted_walls(case, mesh_of(case, Geometry.from_case(case))) if own else {})
 
 
 def _quantity(option: str, text: str, dimension: str) -> float:
@@ -385,6 +497,28 @@ def _progress(case: Case, runs: int) -> Iterator[Callable[[float, str], None]]:
         yield show
         # A protocol may end early (roll-off, temperature reached); a run that was finished before has nothing to show.
         bar.update(task, total=last, completed=last, visible=last >= 0.0)
+
+
+@contextmanager
+def _side_by_side() -> Iterator[Callable[[str, float, float], None]]:
+    """A progress bar in simulated time for each of several runs, from its first step on."""
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} of {task.total:.0f} s simulated"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(run: str, time: float, end: float) -> None:
+            if run not in tasks:
+                tasks[run] = bar.add_task(run, total=end)
+            bar.update(tasks[run], completed=time)
+
+        yield show
 
 
 def _print_zone(result: Result) -> None:

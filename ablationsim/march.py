@@ -19,7 +19,7 @@ from ablationsim.errors import SolverError
 from ablationsim.fem.kernels import Array
 from ablationsim.physics.bioheat import HeatOperator
 from ablationsim.physics.damage import Damage
-from ablationsim.step import GAMMA, Energy, Problem, State, Trial
+from ablationsim.step import GAMMA, Carried, Energy, Problem, State, Trial
 
 STRIDE = 1e-3
 """Longest way that an applicator which is on is pulled back in one step [m]."""
@@ -49,6 +49,8 @@ class March:
         self.power_off: float | None = None
         n = problem.bioheat.space.n_nodes
         temperature = np.full(n, problem.initial_temperature)
+        operator = problem.bioheat.operator(temperature)
+        exchange = problem.bioheat.vessel_exchange(operator, temperature)
         self.state = State(
             time=0.0,
             temperature=temperature,
@@ -57,12 +59,13 @@ class March:
             step=_FIRST_STEP,
             slope=np.zeros(n),
             field=None,
-            operator=problem.bioheat.operator(temperature),
+            operator=operator,
+            carried=Carried.none(exchange),
         )
         self._initial_content = problem.bioheat.stored_energy(temperature)
         idle = problem.source.drive(None, [controller.demand() for controller in controllers])
         self.readings = problem.readings(idle, temperature)
-        self.flows = idle.flows
+        self.flows: Mapping[str, float] = problem.flows(idle, exchange)
 
     # -- the march ---------------------------------------------------------------------------------------------------
 
@@ -203,6 +206,10 @@ class March:
         state.energy.outside += trial.outside
         state.energy.coolant += trial.coolant
         state.energy.perfusion += trial.perfusion
+        state.energy.vessels += trial.vessels
+        state.carried.lost += trial.carried.lost
+        state.carried.gained += trial.carried.gained
+        np.maximum(state.carried.hottest, trial.carried.outlet, out=state.carried.hottest)
         state.steps += 1
         self.readings = [replace(reading, time_s=state.time) for reading in trial.readings]
         self.flows = trial.flows
@@ -248,6 +255,8 @@ class March:
             "slope": state.slope,
             "conduction": state.operator.conduction,
             "perfusion": state.operator.perfusion,
+            "blood": state.operator.blood,
+            **{f"carried_{name}": values for name, values in vars(state.carried).items()},
             **{f"damage_{name}": values for name, values in vars(state.damage).items()},
             **{f"source_{name}": values for name, values in self.problem.source.state(state.field).items()},
         }
@@ -280,7 +289,8 @@ class March:
             step=meta["step"],
             slope=arrays["slope"],
             field=field,
-            operator=HeatOperator(arrays["conduction"], arrays["perfusion"]),
+            operator=HeatOperator(arrays["conduction"], arrays["perfusion"], arrays["blood"]),
+            carried=Carried(**group("carried_")),
             steps=meta["steps"],
             rejected=meta["rejected"],
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ablationsim.case import Case
@@ -29,8 +31,14 @@ from ablationsim.physics.circuit import Channel
 from ablationsim.physics.damage import DamageModel
 from ablationsim.physics.electric import Electric
 from ablationsim.physics.feed import Feed, wall_top
+from ablationsim.physics.lumens import Lumens
 from ablationsim.physics.radiofrequency import RadiofrequencySource
+from ablationsim.physics.source import Source
+from ablationsim.physics.vessel_exchange import VesselExchange
 from ablationsim.step import Problem, TimeControl
+from ablationsim.tissue import Tissue
+from ablationsim.vessels.image import LabelImage, mask_at
+from ablationsim.vessels.vessel import Vessel
 
 STEP_TOLERANCE = 3.0
 """Default tolerance of a time step [K]: see `ablationsim.step.TimeControl`."""
@@ -39,7 +47,7 @@ _ELECTRIC_RTOL = 1e-4
 _INFUSION_EDGE = 1e-3  # m: width over which infused tissue passes into dry tissue
 
 
-def assemble(case: Case, geometry: Geometry, mesh: Mesh) -> Problem:
+def assemble(case: Case, geometry: Geometry, mesh: Mesh, vessels: Sequence[Vessel] = ()) -> Problem:
     """Build the coupled problem.
 
     Parameters
@@ -50,6 +58,8 @@ def assemble(case: Case, geometry: Geometry, mesh: Mesh) -> Problem:
         Applicators in place.
     mesh : Mesh
         Tissue, with facets named after the applicators' surfaces.
+    vessels : sequence of Vessel
+        Those of the case.
 
     Raises
     ------
@@ -58,20 +68,32 @@ def assemble(case: Case, geometry: Geometry, mesh: Mesh) -> Problem:
     MeshError
         If a surface of an applicator is missing from the mesh.
     """
-    space = P1Space(mesh)
+    flowing = [vessel for vessel in vessels if vessel.flowing]
+    lumens = Lumens(mesh, flowing) if flowing else None
+    space = P1Space(mesh, lumens.tissue if lumens else None)
     surfaces = [s for s in geometry.surfaces.values() if len(mesh.facets.get(s.name, ()))]
     temperature = case.tissue.initial_temperature
     cooled = [
         CooledSurface([s.name], s.wall_coefficient, s.coolant_temperature) for s in surfaces if s.wall_coefficient > 0
     ]
-    bioheat = Bioheat(space, case.tissue, cooled, reference=temperature)
+    bioheat = Bioheat(
+        space,
+        case.tissue,
+        cooled,
+        reference=temperature,
+        vessels=VesselExchange(space, flowing, temperature, lumens.blood_temperature) if lumens else None,
+        perfusion=_perfusion(case, mesh),
+    )
     reach = max(applicator.radius for applicator in geometry.applicators) + 1e-3
     probes = np.array([probe.position for probe in case.probes]).reshape(-1, 3)
     # All applicators of a case are of one kind.
-    build_source = _microwave if case.applicators[0].device.modality == "mwa" else _radiofrequency
+    if case.applicators[0].device.modality == "mwa":
+        source: Source = _microwave(case, geometry, bioheat)
+    else:
+        source = _radiofrequency(case, geometry, bioheat, lumens)
     return Problem(
         bioheat=bioheat,
-        source=build_source(case, geometry, bioheat),
+        source=source,
         damage=DamageModel(case.zone.criterion, case.zone.arrhenius_set, case.zone.isotherm_temperature),
         thermocouples=[
             probe_matrix(mesh, mesh_coordinates(mesh, a.to_world(a.thermocouples)), reach) for a in geometry.applicators
@@ -79,6 +101,7 @@ def assemble(case: Case, geometry: Geometry, mesh: Mesh) -> Problem:
         probes=probe_matrix(mesh, mesh_coordinates(mesh, probes), reach),
         initial_temperature=temperature,
         control=TimeControl(tolerance=STEP_TOLERANCE * case.time.tolerance),
+        limit=lumens.limit if lumens else None,
     )
 
 
@@ -94,7 +117,7 @@ def mesh_coordinates(mesh: Mesh, points: Array) -> Array:
     return np.column_stack([np.hypot(points[:, 0], points[:, 1]), points[:, 2]])
 
 
-def _radiofrequency(case: Case, geometry: Geometry, bioheat: Bioheat) -> RadiofrequencySource:
+def _radiofrequency(case: Case, geometry: Geometry, bioheat: Bioheat, lumens: Lumens | None) -> RadiofrequencySource:
     """Electrodes and the circuits of their generators."""
     space, mesh = bioheat.space, bioheat.space.mesh
     names = list(geometry.terminals)
@@ -109,7 +132,9 @@ def _radiofrequency(case: Case, geometry: Geometry, bioheat: Bioheat) -> Radiofr
         )
     centre = mesh_coordinates(mesh, conductor_centre(geometry.applicators)[None])[0]
     electric = Electric(space, terminals, outer, centre, _ELECTRIC_RTOL)
-    return RadiofrequencySource(space, bioheat.tables, electric, channels, _sigma_factor(case, geometry, mesh))
+    sigma_factor = _sigma_factor(case, geometry, mesh)
+    blood = lumens.blood_conductivity if lumens else None
+    return RadiofrequencySource(space, bioheat.tables, electric, channels, sigma_factor, blood)
 
 
 def _microwave(case: Case, geometry: Geometry, bioheat: Bioheat) -> MicrowaveSource:
@@ -155,6 +180,26 @@ def _antenna(
         space=space,
         locator=locator,
     )
+
+
+def _perfusion(case: Case, mesh: Mesh) -> Array | None:
+    """Perfusion rate of intact tissue at the nodes, if the case has a tumour with one of its own [1/s]."""
+    tumour = case.tumour
+    if tumour is None:
+        return None
+    rate = tumour.perfusion
+    if rate is None:
+        assert tumour.set is not None
+        rate = Tissue.load(tumour.set).perfusion
+    if tumour.labels is not None and tumour.label is not None:
+        inside = mask_at(LabelImage.read(tumour.labels), tumour.label, mesh.points)
+    else:
+        assert tumour.centre is not None
+        assert tumour.radius is not None
+        centre = mesh_coordinates(mesh, np.array([tumour.centre]))[0]
+        inside = (np.linalg.norm(mesh.points - centre, axis=1) < tumour.radius).astype(np.float64)
+    own = rate * tumour.perfusion_factor
+    return case.tissue.perfusion + inside * (own - case.tissue.perfusion)
 
 
 def _channel(applicator: Applicator, names: list[str]) -> Channel:

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,18 +25,23 @@ from scipy.spatial import cKDTree
 
 from ablationsim.case import Case
 from ablationsim.errors import Interrupted
+from ablationsim.geometry.crossings import vessel_warnings
 from ablationsim.geometry.geometry import Geometry
 from ablationsim.march import March
 from ablationsim.mesh.generate import mesh_of
 from ablationsim.mesh.mesh import Mesh
+from ablationsim.mesh.walls import fitted_walls
 from ablationsim.physics.antennas import MicrowaveSource
 from ablationsim.physics.damage import ARRHENIUS_SETS, CEM43_THRESHOLD_MIN, THREE_STATE_THRESHOLD
 from ablationsim.problem import assemble, controllers
 from ablationsim.results import Result, run_folder
+from ablationsim.results.carried import heat_carried
 from ablationsim.results.history import History
 from ablationsim.results.log import Log
 from ablationsim.results.recorder import Progress, Recorder
 from ablationsim.units import ZERO_CELSIUS
+from ablationsim.vessels.build import vessels_of
+from ablationsim.vessels.vessel import Vessel
 from ablationsim.zone import isotherm_metrics, measure, zone_document
 
 REFINEMENT = 1.5
@@ -121,7 +126,9 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
         return Result.load(folder)
     record = _provenance(case)
     mesh = run_folder.load_mesh(folder, geometry.axisymmetric) if folder and resuming else mesh_of(case, geometry)
-    march = March(assemble(case, geometry, mesh), controllers(case), case.zone.cooling)
+    vessels = vessels_of(case, fitted_walls(case, mesh)) if case.vessels else ()
+    crossings = vessel_warnings(geometry, vessels)
+    march = March(assemble(case, geometry, mesh, vessels), controllers(case), case.zone.cooling)
     if folder is not None and not resuming:
         # Not before everything in the case has proved to be sound.
         run_folder.begin(folder, case, mesh, record)
@@ -133,7 +140,8 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
     with _stopping_on_signals(recorder):
         march.run(recorder.observe, recorder.next_stop)
 
-    document = _zone(case, geometry, march, _warnings(march, recorder.history))
+    warnings = [*crossings, *_warnings(march, recorder.history)]
+    document = _zone(case, geometry, march, vessels, warnings)
     source = march.problem.source
     warnings = [*document["warnings"], *notes]
     for warning in warnings:
@@ -158,7 +166,7 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
         frames=recorder.frames,
         fields={
             "max_temperature": damage.max_temperature,
-            "level": march.problem.damage.level(damage),
+            "level": march.problem.level(damage),
             "omega": damage.omega,
             "cem43": damage.cem43,
         },
@@ -173,7 +181,9 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
     return result
 
 
-def _zone(case: Case, geometry: Geometry, march: March, warnings: list[str]) -> dict[str, Any]:
+def _zone(
+    case: Case, geometry: Geometry, march: March, vessels: Sequence[Vessel], warnings: list[str]
+) -> dict[str, Any]:
     """The content of zone.json."""
     mesh, damage, state = march.problem.bioheat.space.mesh, march.state.damage, march.state
     first = geometry.applicators[0]
@@ -182,11 +192,11 @@ def _zone(case: Case, geometry: Geometry, march: March, warnings: list[str]) -> 
     source = march.problem.source
     assert march.power_off is not None
     return zone_document(
-        measure(mesh, march.problem.damage.level(damage), first.tip, first.axis),
+        measure(mesh, march.problem.level(damage), first.tip, first.axis),
         criterion=_criterion(case),
         time_s=state.time,
         power_off_s=march.power_off,
-        isotherms=isotherm_metrics(mesh, damage.max_temperature, first.tip, first.axis),
+        isotherms=isotherm_metrics(mesh, damage.max_temperature, first.tip, first.axis, march.problem.limited),
         strain=case.zone.contraction,
         energy_balance={
             "in_j": energy.generator,
@@ -195,9 +205,11 @@ def _zone(case: Case, geometry: Geometry, march: March, warnings: list[str]) -> 
             "lost_coolant_j": energy.coolant,
             "lost_perfusion_j": energy.perfusion,
             "lost_outside_j": energy.outside,
+            **({"lost_vessels_j": energy.vessels} if case.vessels else {}),
             "relative_error": abs(missing) / energy.generator if energy.generator else 0.0,
         },
         microwave=source.document() if isinstance(source, MicrowaveSource) else None,
+        vessels=heat_carried(march, geometry, vessels) if vessels else None,
         warnings=warnings,
     )
 
@@ -285,12 +297,17 @@ def _provenance(case: Case) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "case_sha256": run_folder.case_hash(case),
-        "inputs_sha256": {
-            path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in (case.domain.mesh,) if path
-        },
+        "inputs_sha256": {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in _inputs(case)},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
         "platform": platform.platform(),
     }
+
+
+def _inputs(case: Case) -> list[str]:
+    """Files that a case was made from, besides itself."""
+    parts = [case.domain.mesh, *(path for v in case.vessels for path in (v.surface, v.centreline, v.labels))]
+    parts.append(case.tumour.labels if case.tumour else None)
+    return sorted({path for path in parts if path})
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from ablationsim.fem.kernels import Array
 from ablationsim.physics.bioheat import Bioheat, HeatOperator
 from ablationsim.physics.damage import Damage, DamageModel
 from ablationsim.physics.source import Drive, Source
+from ablationsim.physics.vessel_exchange import Exchange
 
 GAMMA = 2.0 - math.sqrt(2.0)  # end of the trapezoidal stage
 _W = math.sqrt(2.0) / 4.0  # weight of the first two fluxes in the step
@@ -56,11 +57,34 @@ class Energy:
     outside: float = 0.0
     coolant: float = 0.0
     perfusion: float = 0.0
+    vessels: float = 0.0
 
     @property
     def lost(self) -> float:
         """Energy that left the tissue in the mesh, or never entered it [J]."""
-        return self.outside + self.coolant + self.perfusion
+        return self.outside + self.coolant + self.perfusion + self.vessels
+
+
+@dataclass
+class Carried:
+    """What the blood of each branch of the vessels has carried off since the start.
+
+    Attributes
+    ----------
+    lost, gained : (b,) arrays
+        Heat that the tissue lost at the wall, and that the blood gained by it [J].
+    hottest : (b,) array
+        Highest temperature of the blood that left the branch [K].
+    """
+
+    lost: Array
+    gained: Array
+    hottest: Array
+
+    @classmethod
+    def none(cls, exchange: Exchange) -> Carried:
+        """Nothing yet; the blood leaves at the temperature it has now."""
+        return cls(np.zeros_like(exchange.lost), np.zeros_like(exchange.lost), exchange.outlet.copy())
 
 
 @dataclass
@@ -75,6 +99,7 @@ class State:
     slope: Array  # of the enthalpy between the last two states [J/m3/s]; zero after a change of phase
     field: Any | None  # of the source
     operator: HeatOperator
+    carried: Carried
     steps: int = 0
     rejected: int = 0
 
@@ -90,10 +115,12 @@ class Trial:
     error: float
     readings: list[Reading]
     flows: Mapping[str, float]
+    carried: Exchange
     generator: float
     outside: float
     coolant: float
     perfusion: float
+    vessels: float
 
 
 @dataclass(frozen=True)
@@ -109,6 +136,8 @@ class Problem:
         Probes of the case.
     initial_temperature : float
         In kelvin.
+    limit : (n,) array, optional
+        What a level of the zone is cut at, so that no zone reaches into a vessel.
     """
 
     bioheat: Bioheat
@@ -118,6 +147,15 @@ class Problem:
     probes: sparse.csr_matrix
     initial_temperature: float
     control: TimeControl = field(default_factory=TimeControl)
+    limit: Array | None = None
+
+    def level(self, damage: Damage) -> Array:
+        """Level ``(n,)`` of the zone, which is where it is positive."""
+        return self.limited(self.damage.level(damage))
+
+    def limited(self, level: Array) -> Array:
+        """A level ``(n,)`` that is not positive inside vessels."""
+        return level if self.limit is None else np.minimum(level, self.limit)
 
     def step(self, state: State, dt: float, demands: list[Demand], standby: bool) -> Trial:
         """Compute a step from a state; the state itself is left as it is.
@@ -147,14 +185,16 @@ class Problem:
         energy = bioheat.space.lumped_mass * content
 
         drive = source.drive(state.field if driven else None, demands)
-        powers = [self._powers(drive, state.operator, state.temperature)]
+        exchanges = [bioheat.vessel_exchange(state.operator, state.temperature)]
+        powers = [self._powers(drive, state.operator, state.temperature, exchanges[0])]
         fluxes = [bioheat.flux(state.operator, state.temperature, drive.heat)]
 
         guess = bioheat.temperature_at(content + GAMMA * dt * state.slope)
         drive = source.drive(source.field(state.time + GAMMA * dt, guess) if driven else None, demands)
         operator = self._operator(state, guess, GAMMA * dt)
         middle = bioheat.solve_stage(operator, _D * dt, energy + _D * dt * fluxes[0], drive.heat, guess, tolerance)
-        powers.append(self._powers(drive, operator, middle))
+        exchanges.append(bioheat.vessel_exchange(operator, middle))
+        powers.append(self._powers(drive, operator, middle, exchanges[1]))
         fluxes.append(bioheat.flux(operator, middle, drive.heat))
 
         middle_content, _ = bioheat.enthalpy(middle)
@@ -163,7 +203,8 @@ class Problem:
         operator = self._operator(state, guess, dt)
         known = energy + _W * dt * (fluxes[0] + fluxes[1])
         temperature = bioheat.solve_stage(operator, _D * dt, known, drive.heat, guess, tolerance)
-        powers.append(self._powers(drive, operator, temperature))
+        exchanges.append(bioheat.vessel_exchange(operator, temperature))
+        powers.append(self._powers(drive, operator, temperature, exchanges[2]))
         fluxes.append(bioheat.flux(operator, temperature, drive.heat))
 
         # What the generators read, and the next step starts from, is the field at the temperature that was found.
@@ -173,6 +214,10 @@ class Problem:
         difference = dt * (_ERROR[0] * fluxes[0] + _ERROR[1] * fluxes[1] + _ERROR[2] * fluxes[2])
         error = bioheat.damped(operator, _D * dt, difference, temperature)
         totals = dt * (_W * (powers[0] + powers[1]) + _D * powers[2])
+        lost, gained = (
+            dt * (_W * (getattr(exchanges[0], name) + getattr(exchanges[1], name)) + _D * getattr(exchanges[2], name))
+            for name in ("lost", "gained")
+        )
         return Trial(
             temperature,
             middle,
@@ -180,7 +225,8 @@ class Problem:
             operator,
             math.sqrt(float(np.dot(bioheat.space.lumped_mass, error**2)) / _ERROR_VOLUME) / self.control.tolerance,
             self.readings(drive, temperature),
-            drive.flows,
+            self.flows(drive, exchanges[2]),
+            Exchange(lost, gained, exchanges[2].outlet),
             *(float(x) for x in totals),
         )
 
@@ -193,11 +239,22 @@ class Problem:
         damage.advance(ahead, state.temperature, temperature, dt)
         return bioheat.operator(temperature, damage.perfusion_factor(ahead))
 
-    def _powers(self, drive: Drive, operator: HeatOperator, temperature: Array) -> Array:
-        """Power of the generators, and power lost outside the mesh, to the coolant and to the blood [W]."""
+    def _powers(self, drive: Drive, operator: HeatOperator, temperature: Array, exchange: Exchange) -> Array:
+        """Power of the generators, and power lost outside the mesh, to coolant, perfusion and vessels [W]."""
         bioheat = self.bioheat
         coolant = drive.coolant + bioheat.coolant_power(temperature)
-        return np.array([drive.generator, drive.outside, coolant, bioheat.perfusion_power(operator, temperature)])
+        perfusion = bioheat.perfusion_power(operator, temperature)
+        vessels = drive.vessels + float(exchange.lost.sum())
+        return np.array([drive.generator, drive.outside, coolant, perfusion, vessels])
+
+    def flows(self, drive: Drive, exchange: Exchange) -> dict[str, float]:
+        """Powers worth recording, by the name of their column in the history [W]."""
+        flows = dict(drive.flows)
+        if self.bioheat.vessels is not None:
+            for (vessel, _), power in zip(self.bioheat.vessels.branches, exchange.lost, strict=True):
+                column = f"vessel_{vessel.name}_w"
+                flows[column] = flows.get(column, 0.0) + float(power)
+        return flows
 
     def readings(self, drive: Drive, temperature: Array) -> list[Reading]:
         """What each generator and its tip thermocouples show at a nodal temperature ``(n,)`` [K]; the time is zero."""

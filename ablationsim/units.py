@@ -81,6 +81,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
     "attenuation": Dimension("attenuation", "dB/m", "0.5 dB/m", "dB/m"),
     "flow_rate": Dimension("flow rate", "m3/s", "10 mL/min", "mL/min"),
     "speed": Dimension("speed", "m/s", "18.4 mm/s", "mm/s"),
+    "viscosity": Dimension("viscosity", "Pa s", "3.5 mPa s", "mPa s"),
     "volume": Dimension("volume", "m3", "20 mL", "mL"),
     "energy": Dimension("energy", "J", "33 kJ", "J"),
     "angle": Dimension("angle", "rad", "30 deg", "deg"),
@@ -289,6 +290,8 @@ WallCoefficient = Annotated[float, Quantity("wall_coefficient")]
 Fraction = Annotated[float, Quantity("fraction")]
 Ratio = Annotated[float, Quantity("ratio")]
 Frequency = Annotated[float, Quantity("frequency")]
+FlowRate = Annotated[float, Quantity("flow_rate")]
+Speed = Annotated[float, Quantity("speed")]
 Volume = Annotated[float, Quantity("volume")]
 Energy = Annotated[float, Quantity("energy")]
 Attenuation = Annotated[float, Quantity("attenuation")]

@@ -39,6 +39,12 @@ checkpoint_interval = "1 s"
 """
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory) -> None:
+    """Meshes are kept in a folder of the session, also by commands that tests start."""
+    os.environ["ABLATIONSIM_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def small() -> str:
     """Text of a case that runs in a second."""

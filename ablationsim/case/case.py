@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from ablationsim.case.file import CaseFile
 from ablationsim.case.reading import Parts, parse_toml, read_parts, read_text
 from ablationsim.case.sections import (
-    CaseFile,
     DomainSection,
     MeasuredSection,
     MeshSection,
@@ -21,12 +21,13 @@ from ablationsim.case.sections import (
     TimeSection,
     ZoneSection,
 )
+from ablationsim.case.vessels import TumourSection, VesselSection
 from ablationsim.device import Device, Step
 from ablationsim.errors import CaseError, TissueError, problems_of
 from ablationsim.tissue import Tissue
 from ablationsim.units import SI
 
-RESOLVED_VERSION = 2
+RESOLVED_VERSION = 3
 """Version of the form that `Case.resolved` writes."""
 
 
@@ -79,6 +80,8 @@ class Case:
         With the overrides of the case.
     domain : DomainSection
         With centre and extents.
+    vessels : tuple of VesselSection
+    tumour : TumourSection or None
     probes : tuple of ProbeSection
     zone : ZoneSection
     mesh : MeshSection
@@ -94,6 +97,8 @@ class Case:
     applicators: tuple[PlacedDevice, ...]
     tissue: Tissue
     domain: DomainSection
+    vessels: tuple[VesselSection, ...]
+    tumour: TumourSection | None
     probes: tuple[ProbeSection, ...]
     zone: ZoneSection
     mesh: MeshSection
@@ -173,6 +178,8 @@ class Case:
             applicators=placed,
             tissue=parts.tissue,
             domain=parts.domain,
+            vessels=tables["vessel"],
+            tumour=tables["tumour"],
             probes=tables["probe"],
             zone=tables["zone"],
             mesh=tables["mesh"],
@@ -232,6 +239,8 @@ class Case:
 
 _SECTIONS: Mapping[str, Any] = {
     "domain": DomainSection,
+    "vessels": tuple[VesselSection, ...],
+    "tumour": TumourSection | None,
     "probes": tuple[ProbeSection, ...],
     "zone": ZoneSection,
     "mesh": MeshSection,

@@ -1,7 +1,8 @@
 """Where the conductors of a case are: the default domain round them, and whether they lie inside a given one.
 
-Tines and needles of a cluster are taken as the whole rings that they lie on, so nothing here depends on roll. The
-geometry checks the applicators themselves again, with the clearance that its mesh needs.
+A domain is upright in its frame: that of the world, or that of the only applicator, whose shaft is then its axis. Tines
+and needles of a cluster are taken as the whole rings that they lie on, so nothing here depends on roll. The geometry
+checks the applicators themselves again, with the clearance that its mesh needs.
 """
 
 from __future__ import annotations
@@ -25,6 +26,42 @@ MARGIN = 50e-3
 WARMED_SHAFT = 30e-3
 """Shaft above the radiating part of an antenna that currents on it warm, and that the default domain has its margin
 from [m]."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Axes that a domain is parallel to.
+
+    Attributes
+    ----------
+    origin : (3,) array
+        World coordinates [m].
+    axes : (3, 3) array
+        Its rows are the unit vectors of the frame in world coordinates; the last one is the axis of a cylinder.
+    """
+
+    origin: Array
+    axes: Array
+
+    @classmethod
+    def world(cls) -> Frame:
+        """The axes of the world."""
+        return cls(np.zeros(3), np.eye(3))
+
+    @classmethod
+    def along(cls, tip: Sequence[float], direction: Sequence[float]) -> Frame:
+        """The frame of an applicator, but for its roll."""
+        return cls(np.asarray(tip, dtype=np.float64), _axes(direction))
+
+    def local(self, points: Array | Sequence[float]) -> Array:
+        """World points (..., 3) as the frame sees them [m]."""
+        seen: Array = (np.asarray(points, dtype=np.float64) - self.origin) @ self.axes.T
+        return seen
+
+    def to_world(self, points: Array) -> Array:
+        """Points (..., 3) of the frame in world coordinates [m]."""
+        placed: Array = points @ self.axes + self.origin
+        return placed
 
 
 @dataclass(frozen=True)
@@ -66,7 +103,7 @@ def bounding_box(placed: Sequence[tuple[ApplicatorSpec, Sequence[float], Sequenc
     Parameters
     ----------
     placed : sequence of (ApplicatorSpec, tip, direction)
-        Tip [m] and direction in world coordinates.
+        Tip [m] and direction in the frame of the domain, which is that of the corners, too.
     """
     lows, highs = [], []
     for spec, tip, direction in placed:
@@ -79,10 +116,14 @@ def bounding_box(placed: Sequence[tuple[ApplicatorSpec, Sequence[float], Sequenc
     return np.min(lows, axis=0), np.max(highs, axis=0)
 
 
-def complete(domain: DomainSection, low: Array, high: Array) -> DomainSection:
-    """Fill in what the file left out: centre on the conductors, and `MARGIN` round them, in whole millimetres."""
-    centre = domain.centre if domain.centre is not None else tuple(np.round(0.5 * (low + high), 9))
-    half = np.maximum(high - np.array(centre), np.array(centre) - low) + MARGIN
+def complete(domain: DomainSection, frame: Frame, low: Array, high: Array) -> DomainSection:
+    """Fill in what the file left out: centre on the conductors, and `MARGIN` round them, in whole millimetres.
+
+    The corners `low` and `high` of the box round all that heats are in the domain's frame [m].
+    """
+    local = np.round(0.5 * (low + high), 9) if domain.centre is None else frame.local(domain.centre)
+    centre = frame.to_world(local) if domain.centre is None else domain.centre
+    half = np.maximum(high - local, local - low) + MARGIN
     # Rounding first keeps 130.00000000000003 mm from becoming 131 mm.
     whole = np.ceil(np.round(2e3 * half, 6)) / 1e3
     fill: dict[str, object] = {"centre": tuple(float(x) for x in centre)}
@@ -95,9 +136,9 @@ def complete(domain: DomainSection, low: Array, high: Array) -> DomainSection:
     return domain.model_copy(update=fill)
 
 
-def depth(domain: DomainSection, points: Array) -> Array:
-    """How far inside a complete domain each point (n, 3) lies [m]; negative outside."""
-    offset = np.abs(points - np.array(domain.centre))
+def depth(domain: DomainSection, frame: Frame, points: Array) -> Array:
+    """How far inside a complete domain each world point (n, 3) lies [m]; negative outside."""
+    offset = np.abs(frame.local(points) - frame.local(domain.centre or (0.0, 0.0, 0.0)))
     if domain.size is not None:
         inside: Array = np.min(0.5 * np.array(domain.size) - offset, axis=1)
         return inside
@@ -114,28 +155,36 @@ def describe(domain: DomainSection) -> str:
         size = " x ".join(f"{1e3 * x:g}" for x in domain.size)
         return f"the box of {size} mm round {centre}"
     radius, height = (1e3 * (length or 0.0) for length in (domain.radius, domain.height))
-    return f"the cylinder of radius {radius:g} mm and height {height:g} mm round {centre}"
+    along = " along the shaft" if domain.frame == "applicator" else ""
+    return f"the cylinder of radius {radius:g} mm and height {height:g} mm{along} round {centre}"
 
 
 def outside(
-    spec: ApplicatorSpec, tip: Sequence[float], direction: Sequence[float], domain: DomainSection
+    spec: ApplicatorSpec, tip: Sequence[float], direction: Sequence[float], domain: DomainSection, frame: Frame
 ) -> str | None:
-    """Say which parts of an applicator are outside a complete domain, and how far; None when all is inside."""
-    axis = _unit(direction)
-    # Any two directions across the shaft span its rings.
-    first = _unit(np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))]))
-    second = np.cross(axis, first)
+    """Say which parts of an applicator are outside a complete domain, and how far; None when all is inside.
+
+    Tip [m] and direction are world coordinates.
+    """
+    first, second, axis = _axes(direction)
     azimuth = np.linspace(0.0, 2.0 * np.pi, 32, endpoint=False)
     circle = np.outer(np.cos(azimuth), first) + np.outer(np.sin(azimuth), second)
     worst: dict[str, float] = {}
     for ring in rings(spec):
-        inside = float(depth(domain, np.asarray(tip) + ring.z * axis + ring.radius * circle).min())
+        inside = float(depth(domain, frame, np.asarray(tip) + ring.z * axis + ring.radius * circle).min())
         if inside < 0.0:
             worst[ring.label] = max(worst.get(ring.label, 0.0), -inside)
     if not worst:
         return None
     parts = ", ".join(f"{label} by {1e3 * by:.3g} mm" for label, by in worst.items())
     return f"outside {describe(domain)}: {parts}; move the applicator or enlarge the domain"
+
+
+def _axes(direction: Sequence[float]) -> Array:
+    """Three unit vectors as rows, right-handed, the last one along a direction; the others are any two across it."""
+    axis = _unit(direction)
+    first = _unit(np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))]))
+    return np.array([first, np.cross(axis, first), axis])
 
 
 def _unit(vector: Sequence[float] | Array) -> Array:

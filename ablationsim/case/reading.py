@@ -19,20 +19,22 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from ablationsim.case import extent
+from ablationsim.case.file import CaseFile
 from ablationsim.case.sections import (
     ApplicatorSection,
-    CaseFile,
     DeviceSection,
     DomainSection,
     MeasuredSection,
     ProbeSection,
     TissueSection,
 )
+from ablationsim.case.vessels import TumourSection, VesselSection
 from ablationsim.device import Device, Step
 from ablationsim.device.protocol import PullbackStep
 from ablationsim.errors import CaseError, DeviceError, TissueError, best_match, problems_of
 from ablationsim.tissue import Tissue
 
+_LISTS = {"probe": ProbeSection, "vessel": VesselSection}
 _MODALITIES = {"rfa": "is a radiofrequency electrode", "mwa": "is a microwave antenna"}
 
 
@@ -129,7 +131,8 @@ def read_parts(data: Mapping[str, Any], directory: Path) -> Parts:
     _read_applicators(data, parts, directory)
     _read_tissue(parts)
     _check_modality(parts)
-    _read_domain(parts, directory)
+    _read_domain(data, parts, directory)
+    _read_vessels(parts, directory)
     _check_names(parts)
     return parts
 
@@ -148,11 +151,11 @@ def _read_tables(data: Mapping[str, Any], parts: Parts) -> None:
             if info.is_required():
                 parts.problems.append(f"[{key}] is missing")
             parts.tables[key] = None if info.is_required() else info.default
-        elif key == "probe" and isinstance(data[key], list):
-            probes = [
-                _valid(ProbeSection, item, f"probe[{i}]", parts.problems) for i, item in enumerate(data[key], start=1)
+        elif key in _LISTS and isinstance(data[key], list):
+            found = [
+                _valid(_LISTS[key], item, f"{key}[{i}]", parts.problems) for i, item in enumerate(data[key], start=1)
             ]
-            parts.tables[key] = tuple(probe for probe in probes if probe is not None)
+            parts.tables[key] = tuple(entry for entry in found if entry is not None)
         else:
             parts.tables[key] = _valid(info.annotation, data[key], key, parts.problems)
 
@@ -235,7 +238,7 @@ def _check_modality(parts: Parts) -> None:
             parts.problems += [f"tissue.{problem}" for problem in parts.tissue.dielectric_problems(frequency)]
 
 
-def _read_domain(parts: Parts, directory: Path) -> None:
+def _read_domain(data: Mapping[str, Any], parts: Parts, directory: Path) -> None:
     """Complete the domain and check that conductors and probes are inside."""
     domain = parts.tables["domain"]
     known = [(placed.section, placed.device) for placed in parts.placed if placed.section and placed.device]
@@ -249,14 +252,27 @@ def _read_domain(parts: Parts, directory: Path) -> None:
         if not os.path.isfile(mesh):
             parts.problems.append(f"domain.mesh: there is no file {mesh}")
         domain = domain.model_copy(update={"mesh": mesh})
+    if domain.frame == "applicator" and len(parts.placed) > 1:
+        parts.problems.append(
+            f"domain.frame: 'applicator' needs exactly one applicator, and the case has {len(parts.placed)}; "
+            "use 'world'"
+        )
+        return
+    domain = _with_frame(domain, any(data.get(key) for key in ("vessel", "tumour")) and len(parts.placed) == 1)
     places = [
-        (place, device.applicator, section.direction)
+        (name, withdrawn, device.applicator, section)
         for placed in parts.placed
         if (section := placed.section) and (device := placed.device)
-        for place in _tips(section, [*placed.steps] or device.default_protocol)
+        for name, withdrawn in _withdrawals(section, [*placed.steps] or device.default_protocol)
     ]
-    low, high = extent.bounding_box([(applicator, tip, along) for (_, tip), applicator, along in places])
-    parts.domain = extent.complete(domain, low, high)
+    if domain.frame == "applicator":
+        frame = extent.Frame.along(known[0][0].tip, known[0][0].direction)
+        # As the applicator sees itself, so that its pose does not change the last digit.
+        seen = [(applicator, (0.0, 0.0, withdrawn), (0.0, 0.0, 1.0)) for _, withdrawn, applicator, _ in places]
+    else:
+        frame = extent.Frame.world()
+        seen = [(applicator, _tip(section, by), section.direction) for _, by, applicator, section in places]
+    parts.domain = extent.complete(domain, frame, *extent.bounding_box(seen))
     for section, device in known:
         monopolar = device.modality == "rfa" and "return" not in device.applicator.terminals
         if domain.boundary == "insulated" and monopolar:
@@ -267,33 +283,72 @@ def _read_domain(parts: Parts, directory: Path) -> None:
     if domain.mesh is not None:
         # The mesh file, not the extents, says where the tissue is.
         return
-    for (name, tip), applicator, along in places:
-        problem = extent.outside(applicator, tip, along, parts.domain)
+    for name, withdrawn, applicator, section in places:
+        problem = extent.outside(applicator, _tip(section, withdrawn), section.direction, parts.domain, frame)
         if problem is not None:
             parts.problems.append(f"{name}: {problem}")
     for probe in parts.tables["probe"] or ():
-        inside = float(extent.depth(parts.domain, np.array([probe.position]))[0])
+        inside = float(extent.depth(parts.domain, frame, np.array([probe.position]))[0])
         if inside < 0.0:
             parts.problems.append(
                 f"probe '{probe.name}' is {-1e3 * inside:.3g} mm outside {extent.describe(parts.domain)}"
             )
 
 
-def _tips(section: ApplicatorSection, steps: Sequence[Step | None]) -> list[tuple[str, Sequence[float]]]:
-    """Tip of an applicator where it is placed, and where its protocol withdraws it to, with a name for each."""
-    start, along = np.array(section.tip), np.array(section.direction)
+def _read_vessels(parts: Parts, directory: Path) -> None:
+    """Find the files of vessels and tumour, and check what the tumour's perfusion is taken from."""
+    parts.tables["vessel"] = tuple(
+        _located(section, ("surface", "centreline", "labels"), f"vessel '{section.name}'", parts.problems, directory)
+        for section in parts.tables["vessel"] or ()
+    )
+    domain, tumour = parts.tables["domain"], parts.tables["tumour"]
+    if isinstance(domain, DomainSection) and domain.mesh is None:
+        parts.problems += [
+            f"vessel '{section.name}': facets name a wall in a mesh of your own; give that mesh as domain.mesh"
+            for section in parts.tables["vessel"]
+            if section.facets is not None
+        ]
+    if isinstance(tumour, TumourSection):
+        parts.tables["tumour"] = _located(tumour, ("labels",), "tumour", parts.problems, directory)
+        if tumour.set is not None and tumour.set not in Tissue.names():
+            parts.problems.append(f"tumour.set: no tissue set '{tumour.set}'{best_match(tumour.set, Tissue.names())}")
+
+
+def _located(section: Any, keys: Sequence[str], name: str, problems: list[str], directory: Path) -> Any:
+    """The section with absolute paths under the keys that are given."""
+    paths = {key: os.path.abspath(directory / path) for key in keys if (path := getattr(section, key)) is not None}
+    problems += [f"{name}: there is no file {path}" for path in paths.values() if not os.path.isfile(path)]
+    return section.model_copy(update=paths)
+
+
+def _with_frame(domain: DomainSection, follows: bool) -> DomainSection:
+    """Say which frame the domain is upright in, where the file does not; `follows` if it may be the applicator's."""
+    if domain.frame is not None:
+        return domain
+    own = domain.shape == "box" or domain.centre is not None or domain.mesh is not None
+    return domain.model_copy(update={"frame": "applicator" if follows and not own else "world"})
+
+
+def _withdrawals(section: ApplicatorSection, steps: Sequence[Step | None]) -> list[tuple[str, float]]:
+    """How far an applicator is withdrawn along its shaft, at the start and in the end [m], with a name for each."""
     distance = section.repeat * sum(step.distance for step in steps if isinstance(step, PullbackStep))
     name = f"applicator '{section.name}'"
-    if distance == 0.0:
-        return [(name, section.tip)]
-    return [(name, section.tip), (f"{name}, withdrawn", (start + distance * along / np.linalg.norm(along)).tolist())]
+    return [(name, 0.0)] if distance == 0.0 else [(name, 0.0), (f"{name}, withdrawn", distance)]
+
+
+def _tip(section: ApplicatorSection, withdrawn: float) -> tuple[float, float, float]:
+    """World position of the tip after a withdrawal [m]."""
+    along = np.array(section.direction)
+    x, y, z = np.array(section.tip) + withdrawn * along / np.linalg.norm(along)
+    return float(x), float(y), float(z)
 
 
 def _check_names(parts: Parts) -> None:
     """Names are unique, and measured probes are probes of the case."""
     probes = [probe.name for probe in parts.tables["probe"] or ()]
     applicators = [placed.section.name for placed in parts.placed if placed.section]
-    for kind, names in (("probe", probes), ("applicator", applicators)):
+    vessels = [vessel.name for vessel in parts.tables["vessel"] or ()]
+    for kind, names in (("probe", probes), ("applicator", applicators), ("vessel", vessels)):
         parts.problems += [f"{count} {kind}s are named '{name}'" for name, count in Counter(names).items() if count > 1]
     measured = parts.tables["measured"]
     if isinstance(measured, MeasuredSection):

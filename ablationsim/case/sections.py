@@ -48,6 +48,9 @@ Point = tuple[Length, Length, Length]
 """Position (x, y, z) in world coordinates [m]."""
 
 
+LengthUnit = Literal["m", "cm", "mm", "um"]
+"""Units of the coordinates in files that carry no unit of their own."""
+
 Extent = Annotated[Length, Positive, _within(0.0, 1.0, "length", "limit of the program for a block of tissue")]
 """Size of the modelled block [m]."""
 
@@ -173,9 +176,13 @@ class DomainSection(Section):
     Attributes
     ----------
     shape : {"cylinder", "box"}
-        Upright cylinder about z, or a box along the axes.
+        Cylinder, or a box along the axes of the world.
+    frame : {"world", "applicator"} or None
+        Whether the cylinder's axis is parallel to the world's z axis, or to the shaft of the only applicator; then
+        moving or turning the applicator moves the whole mesh with it. When not given, "applicator" if the case has
+        vessels or a tumour, one applicator, and no centre, box or mesh of its own; else "world".
     centre : tuple of float or None
-        Centre [m]; that of all conductors when not given.
+        Centre, world coordinates [m]; that of all conductors when not given.
     radius, height : float or None
         Extents of the cylinder [m].
     size : tuple of float or None
@@ -185,9 +192,15 @@ class DomainSection(Section):
         Electric condition on the outer boundary.
     mesh : str or None
         Mesh file to use instead of a generated one, relative to the case file.
+    mesh_unit : {"m", "cm", "mm", "um"}
+        Unit of the coordinates in that file.
+    mesh_regions, mesh_facets : dict of str to int or None
+        Names for the numbers of regions and facets in a file that has no names. The inside of a vessel is the region
+        ``lumen:<name of the vessel>``.
     """
 
     shape: Literal["cylinder", "box"] = "cylinder"
+    frame: Literal["world", "applicator"] | None = None
     centre: Point | None = None
     radius: Extent | None = None
     height: Extent | None = None
@@ -195,6 +208,9 @@ class DomainSection(Section):
     dimension: Literal["auto", "axisymmetric", "3d"] = "auto"
     boundary: Literal["far_field", "grounded", "insulated"] = "far_field"
     mesh: str | None = None
+    mesh_unit: LengthUnit = "m"
+    mesh_regions: dict[str, int] | None = None
+    mesh_facets: dict[str, int] | None = None
 
     @model_validator(mode="after")
     def _extents_of_the_shape(self) -> Self:
@@ -202,6 +218,8 @@ class DomainSection(Section):
             raise ValueError("size belongs to a box; a cylinder has radius and height")
         if self.shape == "box" and (self.radius is not None or self.height is not None):
             raise ValueError("radius and height belong to a cylinder; a box has size")
+        if self.shape == "box" and self.frame == "applicator":
+            raise ValueError("frame = 'applicator' belongs to a cylinder; a box lies along the axes of the world")
         return self
 
 
@@ -274,9 +292,19 @@ class ZoneSection(Section):
 
 
 class MeshSection(Section):
-    """``[mesh]``: a resolution of 2 makes every element twice as large, 0.5 half as large."""
+    """``[mesh]``: the size of the elements, and whether they follow the walls of vessels.
+
+    Attributes
+    ----------
+    resolution : float
+        2 makes every element twice as large, 0.5 half as large.
+    vessels : {"embedded", "fitted"}
+        "embedded": the mesh does not depend on the vessels; heat is exchanged on their walls wherever these cut
+        through it. "fitted": walls of straight tubes are facets of the mesh.
+    """
 
     resolution: Annotated[Ratio, _within(0.25, 4.0, "ratio", "limits of the mesh sizing")] = 1.0
+    vessels: Literal["embedded", "fitted"] = "embedded"
 
 
 class TimeSection(Section):
@@ -359,20 +387,3 @@ class MeasuredSection(Section):
     transverse_diameter: MeasuredLength | None = None
     volume: MeasuredVolume | None = None
     probe: tuple[MeasuredProbe, ...] = ()
-
-
-class CaseFile(Section):
-    """A whole case file. Either ``[device]`` and ``[[protocol]]``, or any number of ``[[applicator]]``."""
-
-    title: str = "Untitled case"
-    device: DeviceSection | None = None
-    protocol: tuple[Step, ...] | None = Field(default=None, min_length=1)
-    applicator: tuple[ApplicatorSection, ...] | None = Field(default=None, min_length=1)
-    tissue: TissueSection
-    domain: DomainSection = DomainSection()
-    probe: tuple[ProbeSection, ...] = ()
-    zone: ZoneSection = ZoneSection()
-    mesh: MeshSection = MeshSection()
-    time: TimeSection = TimeSection()
-    microwave: MicrowaveSection = MicrowaveSection()
-    measured: MeasuredSection | None = None

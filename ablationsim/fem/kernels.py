@@ -166,10 +166,11 @@ def element_look_up(x, start, step, table, factor, cells, averaging, out):
 
 
 @njit(cache=True)
-def joule_heat(u, v, conductivity, cells, stiffness, averaging, nodal_heat):
+def joule_heat(u, v, conductivity, share, cells, stiffness, averaging, nodal_heat):
     """Nodal load of the heat ``sigma grad u . grad v``; returns its integral over the mesh.
 
-    With ``u = v`` the potential [V], the load is in watts and its sum is the power dissipated in the mesh.
+    With ``u = v`` the potential [V], the load is in watts and its sum is the power dissipated in the mesh, or the
+    ``share`` of it that stays in each element.
     ``stiffness`` holds the element matrices; since their rows sum to zero, differences along the edges say it all.
     """
     corners = cells.shape[1]
@@ -184,6 +185,7 @@ def joule_heat(u, v, conductivity, cells, stiffness, averaging, nodal_heat):
                 heat -= stiffness[e, a, b] * (u[i] - u[j]) * (v[i] - v[j])
         heat *= conductivity[e]
         power += heat
+        heat *= share[e]
         for a in range(corners):
             nodal_heat[cells[e, a]] += heat * averaging[e, a]
     return power

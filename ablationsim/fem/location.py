@@ -128,7 +128,8 @@ def _neighbours(mesh: Mesh) -> Ints:
     count, corners = mesh.cells.shape
     opposite = [[j for j in range(corners) if j != i] for i in range(corners)]
     faces = np.sort(mesh.cells[:, opposite].reshape(count * corners, corners - 1), axis=1)
-    outer = np.sort(mesh.facets["outer"], axis=1)
+    ends = [nodes for name, nodes in mesh.facets.items() if name == "outer" or name.startswith("lumen_end:")]
+    outer = np.sort(np.vstack(ends), axis=1)
     every = np.vstack([faces, outer])
     order = np.lexsort(every.T)
     same = (every[order[1:]] == every[order[:-1]]).all(axis=1)

@@ -20,6 +20,7 @@ from skfem.helpers import dot, grad
 
 from ablationsim.errors import MeshError
 from ablationsim.fem.kernels import index_array
+from ablationsim.fem.tissue_share import LEAST, TissueShare
 from ablationsim.mesh.mesh import Mesh
 
 Array = NDArray[np.float64]
@@ -32,6 +33,8 @@ class P1Space:
     ----------
     mesh : Mesh
         Triangles or tetrahedra in metres; the triangles of an axisymmetric mesh have the columns ``(r, z)``.
+    tissue : TissueShare, optional
+        The part of each element that is tissue, over which alone integrals are taken; all of it by default.
 
     Attributes
     ----------
@@ -40,7 +43,9 @@ class P1Space:
     element_load : (m, d+1) array
         Integral of ``phi_i`` over each element, weighted [m3].
     volume : (m,) array
-        Weighted volume of each element [m3].
+        Weighted volume of the tissue of each element [m3].
+    whole_volume : (m,) array
+        The same of the whole element [m3].
     averaging : (m, d+1) array
         Weights that turn nodal values into the exact weighted mean of their linear interpolant on each element.
     lumped_mass : (n,) array
@@ -49,8 +54,8 @@ class P1Space:
         Nodes of each element, as the kernels want them.
     """
 
-    def __init__(self, mesh: Mesh) -> None:
-        self.mesh = mesh
+    def __init__(self, mesh: Mesh, tissue: TissueShare | None = None) -> None:
+        self.mesh, self.tissue = mesh, tissue
         self.n_nodes, dimension = mesh.points.shape
         # sort_t=False keeps our node order, so that element arrays line up with mesh.cells.
         kind, element = (MeshTri, ElementTriP1) if dimension == 2 else (MeshTet, ElementTetP1)
@@ -63,6 +68,11 @@ class P1Space:
         load = LinearForm(lambda v, w: v * self._weight(w)).coo_data(basis)
         self.element_stiffness: Array = np.ascontiguousarray(stiffness.tolocal())
         self.element_load: Array = np.ascontiguousarray(load.data.reshape(dimension + 1, -1).T)
+        whole: Array = self.element_load.sum(axis=1)
+        self.whole_volume = whole
+        if tissue is not None:
+            self.element_stiffness *= (LEAST + (1.0 - LEAST) * tissue.share)[:, None, None]
+            self.element_load = whole[:, None] * (LEAST / (dimension + 1) + (1.0 - LEAST) * tissue.load)
         self.volume: Array = self.element_load.sum(axis=1)
         self.averaging: Array = self.element_load / self.volume[:, None]
         self.lumped_mass: Array = self.sum_to_nodes(self.element_load)

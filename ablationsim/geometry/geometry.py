@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from ablationsim.case import Case
 from ablationsim.errors import GeometryError
 from ablationsim.geometry.applicator import Applicator, Surface
+from ablationsim.geometry.distance import polyline_distance
 from ablationsim.geometry.domain import Domain
 from ablationsim.geometry.placement import Placement
 
@@ -92,13 +92,33 @@ class Geometry:
         ]
         block = case.domain
         centre = conductor_centre(applicators) if block.centre is None else block.centre
+        frame = applicators[0].placement if block.frame == "applicator" else None
         if block.size is not None:
             domain = Domain.box(centre, block.size)
         elif block.radius is not None and block.height is not None:
-            domain = Domain.cylinder(centre, block.radius, block.height)
+            domain = Domain.cylinder(centre, block.radius, block.height, frame)
         else:
             raise GeometryError(f"The {block.shape} domain has no extents: give radius and height, or size.")
+        if case.vessels or case.tumour is not None:
+            if block.dimension == "axisymmetric":
+                raise GeometryError(
+                    "domain.dimension is 'axisymmetric', but vessels and tumours are not symmetric about the z axis: "
+                    "use '3d' or 'auto'."
+                )
+            return cls.build(applicators, domain, "3d")
         return cls.build(applicators, domain, block.dimension)
+
+    def upright(self) -> Geometry:
+        """Return the same geometry in the frame of its domain.
+
+        An applicator whose frame that is stands in it with its tip at the origin and its shaft along +z, to the last
+        digit: where it lies in the world makes no difference.
+        """
+        frame = self.domain.frame
+        if frame is None:
+            return self
+        applicators = (replace(a, placement=_seen_from(frame, a.placement)) for a in self.applicators)
+        return Geometry(tuple(applicators), self.domain.upright(), self.axisymmetric)
 
     @property
     def surfaces(self) -> dict[str, Surface]:
@@ -109,6 +129,12 @@ class Geometry:
     def terminals(self) -> tuple[str, ...]:
         """Terminal names in the order of the applicators, each once."""
         return tuple(dict.fromkeys(surface.terminal for surface in self.surfaces.values() if surface.terminal))
+
+
+def _seen_from(frame: Placement, placement: Placement) -> Placement:
+    """A placement in another frame. Rounding takes away what turning there and back adds to a zero or a one."""
+    rotation = np.round(frame.rotation.T @ placement.rotation, 12) + 0.0
+    return Placement(frame.to_device(placement.tip), rotation)
 
 
 def conductor_centre(applicators: Sequence[Applicator]) -> Floats:
@@ -125,7 +151,7 @@ def broken_symmetry(applicators: Sequence[Applicator], domain: Domain) -> list[s
     found = []
     if len(applicators) != 1:
         found.append(f"There are {len(applicators)} applicators; axial symmetry allows one.")
-    if domain.shape != "cylinder" or np.hypot(*domain.centre[:2]) > 1e-9:
+    if domain.shape != "cylinder" or np.hypot(*domain.centre[:2]) > 1e-9 or abs(abs(domain.axis[2]) - 1) > 1e-9:
         found.append("Axial symmetry needs a cylindrical domain about the z axis.")
     for applicator in applicators:
         if abs(abs(applicator.axis[2]) - 1) > 1e-9 or np.hypot(*applicator.tip[:2]) > 1e-9:
@@ -172,7 +198,7 @@ def _touching(applicators: tuple[Applicator, ...]) -> list[str]:
     for i, first in enumerate(applicators):
         for second in applicators[i + 1 :]:
             gap = min(
-                _polyline_distance(a, b) - ra - rb for a, ra in _centrelines(first) for b, rb in _centrelines(second)
+                polyline_distance(a, b) - ra - rb for a, ra in centrelines(first) for b, rb in centrelines(second)
             )
             if gap < GAP:
                 problems.append(
@@ -182,31 +208,11 @@ def _touching(applicators: tuple[Applicator, ...]) -> list[str]:
     return problems
 
 
-def _centrelines(applicator: Applicator) -> list[tuple[Floats, float]]:
-    shafts = [
-        (applicator.to_world([(x, y, 0.0), (x, y, applicator.length)]), applicator.radius) for x, y in applicator.shafts
-    ]
+def centrelines(applicator: Applicator, reach: float = 0.0) -> list[tuple[Floats, float]]:
+    """Return the centrelines of all shafts and tines: (world points (k, 3), radius), in metres.
+
+    Shafts are as long as they are described, or as `reach` if that is longer.
+    """
+    top = max(applicator.length, reach)
+    shafts = [(applicator.to_world([(x, y, 0.0), (x, y, top)]), applicator.radius) for x, y in applicator.shafts]
     return shafts + [(applicator.to_world(tine.path), tine.radius) for tine in applicator.tines]
-
-
-def _polyline_distance(first: Floats, second: Floats) -> float:
-    """Smallest distance between two polylines: of all pairs of segments, exactly."""
-    return min(_segment_distance(p, p_end, q, q_end) for p, p_end in pairwise(first) for q, q_end in pairwise(second))
-
-
-def _segment_distance(p: Floats, p_end: Floats, q: Floats, q_end: Floats) -> float:
-    """Distance of two segments: at a pair of inner points, or else at one of the four ends."""
-    u, v, w = p_end - p, q_end - q, p - q
-    normal = np.cross(u, v)
-    square = float(normal @ normal)
-    if square > 1e-12 * float(u @ u) * float(v @ v):
-        s = float(np.cross(v, w) @ normal) / square
-        t = float(np.cross(u, w) @ normal) / square
-        if 0 <= s <= 1 and 0 <= t <= 1:
-            return float(np.linalg.norm(w + s * u - t * v))
-    return min(_to_segment(p, q, v), _to_segment(p_end, q, v), _to_segment(q, p, u), _to_segment(q_end, p, u))
-
-
-def _to_segment(point: Floats, start: Floats, along: Floats) -> float:
-    position = np.clip((point - start) @ along / (along @ along), 0, 1)
-    return float(np.linalg.norm(point - start - position * along))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from ablationsim.case import Case
 from ablationsim.errors import CaseError, MeshError
 from ablationsim.geometry.geometry import Geometry
+from ablationsim.geometry.tube import Tube
+from ablationsim.mesh.cache import cached
 from ablationsim.mesh.io import read_mesh
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.mesh.planar import planar_mesh
@@ -21,12 +26,23 @@ def mesh_of(case: Case, geometry: Geometry) -> Mesh:
         When the mesh file of the case cannot be used.
     MeshError
         When no mesh can be generated.
+    GeometryError
+        When it cannot be fitted to a vessel.
     """
     if case.domain.mesh is None:
-        return generate(geometry, case.mesh.resolution)
+        tubes = [Tube.of(vessel) for vessel in case.vessels] if case.mesh.vessels == "fitted" else []
+        return generate(geometry, case.mesh.resolution, tubes=tubes)
     expected = ["outer", *(name for name, surface in geometry.surfaces.items() if surface.heated)]
+    expected += [vessel.facets for vessel in case.vessels if vessel.facets is not None]
     try:
-        mesh = read_mesh(case.domain.mesh, expected, axisymmetric=geometry.axisymmetric)
+        mesh = read_mesh(
+            case.domain.mesh,
+            expected,
+            geometry.axisymmetric,
+            unit=case.domain.mesh_unit,
+            regions=case.domain.mesh_regions,
+            facets=case.domain.mesh_facets,
+        )
     except MeshError as error:
         raise CaseError([f"domain.mesh: {error}"]) from error
     if mesh.dimension == 2 and not geometry.axisymmetric:
@@ -36,10 +52,14 @@ def mesh_of(case: Case, geometry: Geometry) -> Mesh:
     return mesh
 
 
-def generate(geometry: Geometry, resolution: float = 1.0, reach: float | None = None) -> Mesh:
+def generate(
+    geometry: Geometry, resolution: float = 1.0, reach: float | None = None, tubes: Sequence[Tube] = ()
+) -> Mesh:
     """Mesh the tissue of a geometry: triangles when it is axisymmetric, tetrahedra otherwise.
 
-    The same geometry and resolution give the same mesh every time.
+    The same geometry and resolution give the same mesh every time. Where the domain has a frame of its own, the mesh is
+    made in that frame and then placed: wherever an applicator lies, the mesh round it is the same, and it is kept for
+    the next time.
 
     Parameters
     ----------
@@ -50,11 +70,23 @@ def generate(geometry: Geometry, resolution: float = 1.0, reach: float | None = 
     reach : float, optional
         Distance in metres from bare conductors or antennas to which the zone is expected, and elements stay small; by
         default 20 mm for needles and 12 mm for tines.
+    tubes : sequence of Tube
+        Straight vessels whose walls become facets of the mesh, see `solid_mesh`.
 
     Raises
     ------
+    GeometryError
+        When a tube cannot lie where it does.
     MeshError
-        When the resolution is out of range, or gmsh is missing or fails.
+        When the resolution is out of range, a tube breaks the symmetry, or gmsh is missing or fails.
     """
     sizing = Sizing.default(geometry, resolution, reach)
-    return planar_mesh(geometry, sizing) if geometry.axisymmetric else solid_mesh(geometry, sizing)
+    if geometry.axisymmetric:
+        if tubes:
+            raise MeshError("An axisymmetric mesh cannot be fitted to tubes; use the dimension '3d'.")
+        return planar_mesh(geometry, sizing)
+    frame = geometry.domain.frame
+    if frame is None:
+        return solid_mesh(geometry, sizing, tubes)
+    own = cached(geometry.upright(), sizing, [tube.seen_from(frame) for tube in tubes])
+    return replace(own, points=frame.to_world(own.points))

@@ -1,22 +1,23 @@
-"""Mesh files. Everything goes through meshio: Gmsh's .msh in format 2.2 and VTK's .vtu, in metres.
+"""Mesh files. Written are gmsh's .msh in format 2.2 and VTK's .vtu, in metres; read are also those of other programs.
 
-A .msh carries regions and facets as physical names (format 4.1 loses them in meshio). A .vtu has no such names: there
-each is a cell array of zeros and ones, called "region:<name>" or "facet:<name>", over the simplices and the boundary
-facets together.
+A .msh carries regions and facets as physical names. A .vtu has no such names: there each is a cell array of zeros and
+ones, called "region:<name>" or "facet:<name>", over the simplices and the facets together.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree.ElementTree import ParseError
 
 import numpy as np
 
+from ablationsim.case.vessels import LengthUnit
 from ablationsim.errors import MeshError, OutputError, best_match
 from ablationsim.mesh.mesh import Ints, Mesh
+from ablationsim.vessels.coordinates import METRES
+from ablationsim.vessels.volume_files import VolumeFile, read_volume
 
 if TYPE_CHECKING:
     import meshio
@@ -55,51 +56,42 @@ def write_mesh(mesh: Mesh, path: str | Path) -> None:
         raise OutputError(f"The mesh cannot be written to {path}: {error.strerror or error}.") from error
 
 
-def read_mesh(path: str | Path, expected: Iterable[str] = ("outer",), axisymmetric: bool = True) -> Mesh:
-    """Read a mesh in metres from a .msh or .vtu file.
+def read_mesh(
+    path: str | Path,
+    expected: Iterable[str] = ("outer",),
+    axisymmetric: bool = True,
+    *,
+    unit: LengthUnit = "m",
+    regions: Mapping[str, int] | None = None,
+    facets: Mapping[str, int] | None = None,
+) -> Mesh:
+    """Read a mesh from a .msh, .vtu, .xdmf or .mesh file.
+
+    Facets inside the mesh, such as a vessel's wall between tissue and lumen, are kept as those at its boundary are.
 
     Parameters
     ----------
     path : str or Path
-        A file as `write_mesh` makes it, or as gmsh makes it with physical names and format 2.2. A .msh needs the region
-        "tissue".
+        A file as `write_mesh` makes it, or as another program makes it, with a region "tissue".
     expected : iterable of str
         Facet names that the mesh must have, such as those of the geometry's surfaces.
     axisymmetric : bool
         Whether a mesh of triangles is the (r, z) half-plane. Of no effect on tetrahedra.
+    unit : {"m", "cm", "mm", "um"}
+        Of the coordinates in the file.
+    regions, facets : mapping of str to int, optional
+        Names for the numbers of a file that has no names, such as ``{"tissue": 1, "lumen": 2}``. Parts that get no
+        name are called by their number.
 
     Raises
     ------
     MeshError
-        When the file is missing or corrupted, holds no triangles or tetrahedra, or lacks a name.
+        When the file is missing or corrupted, holds no triangles or tetrahedra, or lacks a name or number.
     """
-    from meshio import ReadError, gmsh, vtu
-
     path = Path(path)
-    reader = gmsh.read if _kind(path) == ".msh" else vtu.read
-    if not path.is_file():
-        raise MeshError(f"There is no mesh file {path}.")
+    content = read_volume(path, regions, facets)
     try:
-        content = reader(path)
-    except OSError as error:
-        raise MeshError(f"The mesh file {path} cannot be read: {error.strerror or error}.") from error
-    # What meshio's readers raise on broken files, besides ReadError.
-    except (
-        ReadError,
-        ParseError,
-        ValueError,
-        LookupError,
-        AssertionError,
-        TypeError,
-        AttributeError,
-        EOFError,
-    ) as error:
-        raise MeshError(
-            f"The mesh file {path} is corrupted or of a kind that is not supported: {error or type(error).__name__}. "
-            "Supported are gmsh's format 2.2 (.msh) and VTK's .vtu."
-        ) from error
-    try:
-        mesh = _from_meshio(content, axisymmetric)
+        mesh = _to_mesh(content, axisymmetric, unit)
     except MeshError as error:
         raise MeshError(f"The mesh file {path} cannot be used. {error}") from error
     for name in (*expected, "tissue"):
@@ -168,13 +160,9 @@ def _to_vtu(mesh: Mesh) -> meshio.Mesh:
     return meshio.Mesh(points, blocks, cell_data=data)
 
 
-def _from_meshio(content: meshio.Mesh, axisymmetric: bool) -> Mesh:
-    kinds = {block.type for block in content.cells}
-    dimension = 3 if "tetra" in kinds else 2
-    facet, simplex = SIMPLICES[dimension]
-    if simplex not in kinds:
-        raise MeshError(f"It holds {', '.join(sorted(kinds)) or 'nothing'}, but triangles or tetrahedra are needed.")
-    points = np.asarray(content.points, dtype=float)
+def _to_mesh(content: VolumeFile, axisymmetric: bool, unit: LengthUnit) -> Mesh:
+    dimension = content.cells.shape[1] - 1
+    points = METRES[unit] * content.points
     if not np.isfinite(points).all():
         raise MeshError("A coordinate is not finite.")
     if dimension == 2:
@@ -185,12 +173,9 @@ def _from_meshio(content: meshio.Mesh, axisymmetric: bool) -> Mesh:
             raise MeshError("A radius (the first coordinate) is negative.")
     extent = np.ptp(points, axis=0).max()
     if extent > LARGEST:
-        raise MeshError(
-            f"It is {extent:.3g} m large, more than {LARGEST:g} m: is it in millimetres? Files are in metres."
-        )
-    cells = np.vstack([block.data for block in content.cells if block.type == simplex])
-    _check_nodes(cells, len(points))
-    regions, facets = _names(content, facet, simplex)
+        reason = "is it in millimetres? Files are in metres" if unit == "m" else f"its unit is given as {unit}"
+        raise MeshError(f"It is {extent:.3g} m large, more than {LARGEST:g} m: {reason}.")
+    cells = content.cells.copy()
     size = np.linalg.det(points[cells[:, 1:]] - points[cells[:, :1]])
     if (size == 0).any():
         raise MeshError(f"{int((size == 0).sum())} cells have no volume.")
@@ -198,39 +183,9 @@ def _from_meshio(content: meshio.Mesh, axisymmetric: bool) -> Mesh:
     used = np.unique(cells)
     renumber = np.full(len(points), -1, dtype=np.int32)
     renumber[used] = np.arange(len(used), dtype=np.int32)
-    for nodes in facets.values():
-        _check_nodes(nodes, len(points))
-    facets = {name: renumber[nodes] for name, nodes in facets.items()}
+    facets = {name: renumber[content.facets[rows]] for name, rows in content.facet_sets.items()}
+    for name, nodes in facets.items():
+        if nodes.size and nodes.min() < 0:
+            raise MeshError(f"The facets '{name}' have nodes that belong to no cell.")
+    regions = {name: rows.astype(np.int32) for name, rows in content.regions.items()}
     return Mesh(points[used], renumber[cells], regions, facets, axisymmetric and dimension == 2)
-
-
-def _check_nodes(nodes: np.ndarray, count: int) -> None:
-    if nodes.size and not (nodes.min() >= 0 and nodes.max() < count):
-        raise MeshError(f"A cell refers to a node that is not there; there are {count}.")
-
-
-def _names(content: meshio.Mesh, facet: str, simplex: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Regions as cell numbers and facets as node numbers, from physical names and from arrays of zeros and ones."""
-    nodes = [block.data for block in content.cells if block.type == facet]
-    all_facets = np.vstack(nodes) if nodes else None
-    regions, facets = {}, {}
-    for name, values in content.cell_data.items():
-        prefix, _, label = name.partition(":")
-        if prefix == "region":
-            regions[label] = np.flatnonzero(_over(content, values, simplex))
-        elif prefix == "facet" and all_facets is not None:
-            facets[label] = all_facets[_over(content, values, facet) != 0]
-    physical = content.cell_data.get("gmsh:physical")
-    if physical is not None:
-        dimension = 3 if simplex == "tetra" else 2
-        for name, (number, of_dimension) in content.field_data.items():
-            if of_dimension == dimension:
-                regions[name] = np.flatnonzero(_over(content, physical, simplex) == number)
-            elif of_dimension == dimension - 1 and all_facets is not None:
-                facets[name] = all_facets[_over(content, physical, facet) == number]
-    return regions, facets
-
-
-def _over(content: meshio.Mesh, values: list[np.ndarray], kind: str) -> np.ndarray:
-    """A cell array, over all cells of one kind."""
-    return np.concatenate([np.asarray(v) for v, block in zip(values, content.cells, strict=True) if block.type == kind])

@@ -28,8 +28,10 @@ class Mesh:
     regions : dict of (k,) int32
         Cell numbers of each named region.
     facets : dict of (k, d) int32
-        Node numbers of each named set of boundary facets: "outer" for the outside of the domain and, for every
-        applicator, its index and section, such as "A0:tip" or "A1:shaft". The axis of symmetry has no name.
+        Node numbers of each named set of facets: "outer" for the outside of the tissue and, for every applicator, its
+        index and section, such as "A0:tip" or "A1:shaft". The axis of symmetry has no name. A set may also hold
+        interior facets, between two regions: "vessel:<name>" for the wall of a vessel between the tissue and the
+        region "lumen:<name>". Those have no direction: either region may come first.
     axisymmetric : bool
         Whether the mesh stands for its revolution about the z axis.
 

@@ -72,7 +72,7 @@ def applicator_polyhedra(applicator: Applicator, domain: Domain, sides: int, tin
     return shafts + [_tine(applicator, tine, tine_sides) for tine in applicator.tines]
 
 
-def _polygon(sides: int) -> Floats:
+def polygon(sides: int) -> Floats:
     """Corners (n, 2) of the regular polygon whose perimeter is that of the unit circle."""
     angle = 2 * np.pi * (np.arange(sides) + 0.5) / sides
     return (np.pi / sides) / np.sin(np.pi / sides) * np.column_stack([np.cos(angle), np.sin(angle)])
@@ -86,7 +86,7 @@ def _shaft(applicator: Applicator, offset: Floats, beyond: float, sides: int) ->
         outline = outline[1:]
     radius, height = outline.T
     rings = np.empty((len(outline), sides, 3))
-    rings[:, :, :2] = offset + radius[:, None, None] * _polygon(sides)
+    rings[:, :, :2] = offset + radius[:, None, None] * polygon(sides)
     rings[:, :, 2] = height[:, None]
     names = tuple(applicator.section_at(z).surface.name for z in (height[:-1] + height[1:]) / 2)
     return Polyhedron(applicator.to_world(rings), names, free_end=0)
@@ -106,7 +106,7 @@ def _tine(applicator: Applicator, tine: Tine, sides: int) -> Polyhedron:
         side = np.array([1.0, 0.0, 0.0])
     side /= np.linalg.norm(side)
     axes = np.array([side, np.cross(along[0], side)])
-    rings = [path[0] + tine.radius * _polygon(sides) @ axes]
+    rings = [path[0] + tine.radius * polygon(sides) @ axes]
     for i, joint in enumerate(path[1:]):
         halving = along[i] + along[min(i + 1, len(along) - 1)]
         slide = (joint - rings[-1]) @ halving / (along[i] @ halving)

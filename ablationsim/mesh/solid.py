@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from types import ModuleType
 
@@ -11,40 +12,51 @@ from ablationsim.errors import MeshError
 from ablationsim.geometry.applicator import Applicator
 from ablationsim.geometry.domain import Domain
 from ablationsim.geometry.geometry import Geometry
+from ablationsim.geometry.tube import Tube, fitted
 from ablationsim.mesh.facets import name_facets
 from ablationsim.mesh.mesh import Floats, Mesh
 from ablationsim.mesh.polyhedron import Polyhedron, applicator_polyhedra, rims, sample_line
 from ablationsim.mesh.session import MILLIMETRE, collect, gmsh_session
 from ablationsim.mesh.sizing import STEEPEST, SizeField, Sizing
+from ablationsim.mesh.tubes import inside, sides_and_ends, tube_polyhedron
 
 #: Elements are at most this much longer than the sides of the polygon they stand on: a needle's, a tine's.
 STRETCH = 1.3
 TINE_STRETCH = 1.8
 #: Sizes grow this much faster away from tines than from needles: they are thin, and their field falls off faster.
 TINE_GROWTH = 1.6
+#: Elements at the wall of a tube are at most its diameter over this number.
+TUBE_PIECES = 5
 
 
-def solid_mesh(geometry: Geometry, sizing: Sizing) -> Mesh:
-    """Mesh the tissue in space; the applicators are cut out.
+def solid_mesh(geometry: Geometry, sizing: Sizing, tubes: Sequence[Tube] = ()) -> Mesh:
+    """Mesh the tissue in space; the applicators are cut out, tubes are filled.
 
     Parameters
     ----------
     geometry : Geometry
-        Any applicators in a cylinder or box.
+        Any applicators in a cylinder or box that is upright in the coordinates of the mesh, see `Geometry.upright`.
     sizing : Sizing
         Element sizes.
+    tubes : sequence of Tube
+        Their inside becomes the region "lumen:<name>". Facets between it and the tissue are called "vessel:<name>",
+        and its two ends, in the tissue or on the outside of the block, "lumen_end:<name>".
 
     Returns
     -------
     Mesh
-        Tetrahedra in world coordinates.
+        Tetrahedra in the coordinates of the geometry.
 
     Raises
     ------
+    GeometryError
+        When a tube cannot lie where it does.
     MeshError
         When gmsh is missing or fails.
     """
     domain = geometry.domain
+    tubes = fitted(tubes, geometry)
+    walls = [tube_polyhedron(tube) for tube in tubes]
     bodies = [
         body
         for applicator in geometry.applicators
@@ -54,18 +66,27 @@ def solid_mesh(geometry: Geometry, sizing: Sizing) -> Mesh:
         block = _block(gmsh, domain)
         tools = [(3, _add(gmsh, body)) for body in bodies]
         remaining, _ = gmsh.model.occ.cut([(3, block)], tools)
+        if walls:
+            remaining = _fill(gmsh, remaining, walls)
         if len(remaining) != 1:
             raise MeshError(
                 f"The applicators leave {len(remaining)} separate pieces of tissue where one is expected: "
                 "they must not cut the domain in two."
             )
-        _grade(gmsh, geometry, bodies, sizing)
+        _grade(gmsh, geometry, bodies, tubes, sizing)
         gmsh.model.mesh.generate(3)
         points, cells = collect(gmsh, 3)
-    bare = Mesh(points, cells, {"tissue": np.arange(len(cells), dtype=np.int32)}, {}, axisymmetric=False)
-    pieces = [piece for body in bodies for piece in body.pieces()]
+    lumens = [inside(wall, points, cells) for wall in walls]
+    tissue = ~np.any(lumens, axis=0) if lumens else np.ones(len(cells), dtype=bool)
+    bare = Mesh(points, cells[tissue], {}, {}, axisymmetric=False)
+    pieces = [piece for body in (*bodies, *walls) for piece in body.pieces()]
     facets = name_facets(bare, pieces, np.abs(domain.depth(points)) < 1e-8)
-    return Mesh(points, cells, bare.regions, facets, axisymmetric=False)
+    regions = {"tissue": np.flatnonzero(tissue).astype(np.int32)}
+    for tube, wall, lumen in zip(tubes, walls, lumens, strict=True):
+        regions[f"lumen:{tube.name}"] = np.flatnonzero(lumen).astype(np.int32)
+        sides, ends = sides_and_ends(tube, wall, points, cells[lumen])
+        facets |= {wall.names[0]: sides, f"lumen_end:{tube.name}": ends}
+    return Mesh(points, cells, regions, facets, axisymmetric=False)
 
 
 def _block(gmsh: ModuleType, domain: Domain) -> int:
@@ -90,7 +111,16 @@ def _add(gmsh: ModuleType, body: Polyhedron) -> int:
     return int(occ.addVolume([occ.addSurfaceLoop(faces)]))
 
 
-def _grade(gmsh: ModuleType, geometry: Geometry, bodies: list[Polyhedron], sizing: Sizing) -> None:
+def _fill(gmsh: ModuleType, block: list[tuple[int, int]], walls: list[Polyhedron]) -> list[tuple[int, int]]:
+    """Part the inside of tubes from the block; return the volumes of the tissue that is left."""
+    whole, (parts, *inner) = gmsh.model.occ.fragment(block, [(3, _add(gmsh, wall)) for wall in walls])
+    gmsh.model.occ.remove([piece for piece in whole if piece not in parts], recursive=True)
+    return [piece for piece in parts if not any(piece in lumen for lumen in inner)]
+
+
+def _grade(
+    gmsh: ModuleType, geometry: Geometry, bodies: list[Polyhedron], tubes: Sequence[Tube], sizing: Sizing
+) -> None:
     """Set the size field: distances are measured from centrelines, less the radius."""
     size = SizeField(gmsh)
     for applicator in geometry.applicators:
@@ -109,6 +139,11 @@ def _grade(gmsh: ModuleType, geometry: Geometry, bodies: list[Polyhedron], sizin
             along_shaft = min(sizing.shaft, longest)
             to_shaft = size.distance(points=_scatter(gmsh, shaft_points))
             size.grow(to_shaft, 1.1 * applicator.radius, along_shaft, sizing.far_growth, sizing.far, ends=True)
+    for tube in tubes:
+        axis = np.array([tube.start, tube.end])
+        to_axis = size.distance(points=_scatter(gmsh, sample_line(axis, tube.radius / 2)))
+        near = min(sizing.zone, 2 * tube.radius / TUBE_PIECES)
+        size.grow(to_axis, 1.1 * tube.radius, near, sizing.far_growth, sizing.far, ends=True)
     heated = {name for name, surface in geometry.surfaces.items() if surface.heated}
     size.grow(
         size.distance(points=_scatter(gmsh, rims(bodies, heated))),

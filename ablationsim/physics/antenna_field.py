@@ -42,7 +42,7 @@ class Extent:
     def within(self, domain: Domain, applicator: Applicator) -> Extent:
         """No more of it than the block of tissue can reach, as seen by an applicator in place."""
         signs = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-        corners = applicator.to_device(domain.centre + signs * domain.half)
+        corners = applicator.to_device(domain.to_world(signs * domain.half))
         return Extent(
             min(self.radius, float(np.hypot(corners[:, 0], corners[:, 1]).max())),
             max(self.bottom, float(corners[:, 2].min())),
@@ -52,7 +52,7 @@ class Extent:
     @classmethod
     def of(cls, domain: Domain, applicator: Applicator) -> Extent:
         """The whole block, which is axisymmetric about the applicator."""
-        ends = applicator.to_device(domain.centre + np.outer([-1.0, 1.0], [0.0, 0.0, domain.half[2]]))[:, 2]
+        ends = applicator.to_device(domain.to_world(np.outer([-1.0, 1.0], [0.0, 0.0, domain.half[2]])))[:, 2]
         return cls(float(domain.half[0]), float(ends.min()), float(ends.max()))
 
 

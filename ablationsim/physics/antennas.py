@@ -53,14 +53,15 @@ class Fate:
     ----------
     heat : (n,) array
         Nodal heat of the tissue.
-    coolant, outside : float
-        Taken up by the coolant; lost outside the modelled tissue.
+    coolant, vessels, outside : float
+        Taken up by the coolant; absorbed by the blood of vessels; lost outside the modelled tissue.
     absorbed, antenna, reflected, radiated : float
         Of what arrives at the port: absorbed in tissue and antenna, reflected, and radiated beyond the antenna's mesh.
     """
 
     heat: Array
     coolant: float
+    vessels: float
     outside: float
     absorbed: float
     antenna: float
@@ -138,7 +139,9 @@ class Antenna:
         self.withdrawn = withdrawn
         placement = moved(self.applicator.placement, withdrawn)
         reach = _WALL_REACH * self.applicator.radius
-        self._deposition = Deposition.place(self._locator, placement, self.solver.centroids, self.solver.points, reach)
+        self._deposition = Deposition.place(
+            self._space, self._locator, placement, self.solver.centroids, self.solver.points, reach
+        )
         low, high = self.radiating
         self._wall = wall_load(self._space, self.applicator, low + withdrawn, high + withdrawn)
         self._shaft = wall_load(self._space, self.applicator, self.feed.port + withdrawn, math.inf)
@@ -189,7 +192,8 @@ class Antenna:
         absorbed = float(power.sum())
         line = self.feed.line(self.withdrawn)
         own = line.arriving * field.absorbed_antenna
-        heat = line.arriving * self._deposition.spread(power) + line.heated * self._shaft
+        received, blood = self._deposition.spread(power)
+        heat, vessels = line.arriving * received + line.heated * self._shaft, line.arriving * blood
         if not self.cooled:
             heat = heat + own * self._wall
         coolant = own if self.cooled else 0.0
@@ -197,7 +201,8 @@ class Antenna:
         return Fate(
             heat=heat,
             coolant=coolant,
-            outside=accounted - coolant - float(heat.sum()),
+            vessels=vessels,
+            outside=accounted - coolant - vessels - float(heat.sum()),
             absorbed=line.arriving * absorbed,
             antenna=own,
             reflected=line.arriving * field.reflected,
@@ -342,6 +347,7 @@ class MicrowaveSource:
             generator=sum(output.power for output in outputs),
             outside=total("outside"),
             coolant=total("coolant"),
+            vessels=total("vessels"),
             outputs=outputs,
             flows={f"{name}_w": total(name) for name in ("reflected", "absorbed", "radiated")},
         )

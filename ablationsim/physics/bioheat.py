@@ -2,13 +2,13 @@
 
 ``dH(T) / dt = div(k(T) grad T) - w rho_b c_b (T - T_b) + Q`` with the volumetric enthalpy ``H``, which holds the latent
 heat of the tissue's water; energy is therefore conserved at any step size. The mass matrix is lumped, so that the
-enthalpy is a function of the nodal temperature. Cooled surfaces exchange heat by a wall coefficient.
+enthalpy is a function of the nodal temperature. Cooled surfaces exchange heat by a wall coefficient, and so do vessels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from ablationsim.fem.kernels import (
     solve_enthalpy,
 )
 from ablationsim.fem.space import P1Space
+from ablationsim.physics.vessel_exchange import Exchange, VesselExchange
 from ablationsim.tissue import Tissue
 
 _NEWTON_LIMIT = 60
@@ -43,13 +44,16 @@ class HeatOperator:
     Attributes
     ----------
     conduction : (nnz,) array
-        Values of the conduction matrix [W/K].
+        Values of the conduction matrix, with the walls of vessels [W/K].
     perfusion : (n,) array
         Nodal perfusion loss [W/K].
+    blood : (s,) array
+        Temperature of the blood in the segments of all vessels [K].
     """
 
     conduction: Array
     perfusion: Array
+    blood: Array
 
 
 class Bioheat:
@@ -65,10 +69,22 @@ class Bioheat:
         Surfaces with a wall coefficient; every other boundary is adiabatic.
     reference : float
         Temperature [K] that the equations are solved relative to, so that relative tolerances mean what they say.
+    vessels : VesselExchange, optional
+        Vessels in the mesh.
+    perfusion : (n,) array, optional
+        Perfusion rate of intact tissue at each node [1/s]; that of the tissue by default.
     """
 
-    def __init__(self, space: P1Space, tissue: Tissue, cooled: Sequence[CooledSurface], reference: float) -> None:
-        self.space = space
+    def __init__(
+        self,
+        space: P1Space,
+        tissue: Tissue,
+        cooled: Sequence[CooledSurface],
+        reference: float,
+        vessels: VesselExchange | None = None,
+        perfusion: Array | None = None,
+    ) -> None:
+        self.space, self.vessels = space, vessels
         self.tables = tissue.tables()
         self.reference = reference
         lower, upper = tissue.vaporisation_band
@@ -76,7 +92,8 @@ class Bioheat:
         self._half_band = 0.5 * (upper - lower)
         self.blood_capacity = tissue.blood_density * tissue.blood_heat_capacity
         self.blood_temperature = tissue.blood_temperature
-        self._perfusion = tissue.perfusion * self.blood_capacity * space.lumped_mass
+        rate = tissue.perfusion if perfusion is None else perfusion
+        self._perfusion = rate * self.blood_capacity * space.lumped_mass
         self._perfusion_remaining = tissue.perfusion_remaining
         self.wall = np.zeros(space.n_nodes)
         self._wall_source = np.zeros(space.n_nodes)
@@ -119,16 +136,22 @@ class Bioheat:
             self.space.averaging,
             conductivity,
         )
-        operator = HeatOperator(self.space.matrix.values(conductivity), self._perfusion)
+        conduction = self.space.matrix.values(conductivity)
+        blood = np.zeros(0)
+        if self.vessels is not None:
+            conduction += self.vessels.values
+            blood = self.vessels.blood(temperature)
+        operator = HeatOperator(conduction, self._perfusion, blood)
         return operator if perfusion_factor is None else self.with_perfusion(operator, perfusion_factor)
 
     def with_perfusion(self, operator: HeatOperator, perfusion_factor: Array) -> HeatOperator:
         """The same conduction with the perfusion of another perfusion factor ``(n,)``."""
         remaining = self._perfusion_remaining
-        return HeatOperator(operator.conduction, self._perfusion * (remaining + (1.0 - remaining) * perfusion_factor))
+        perfusion = self._perfusion * (remaining + (1.0 - remaining) * perfusion_factor)
+        return replace(operator, perfusion=perfusion)
 
     def flux(self, operator: HeatOperator, temperature: Array, heat: Array) -> Array:
-        """Nodal net heating ``(n,)`` [W]: sources less conduction, perfusion and coolant."""
+        """Nodal net heating ``(n,)`` [W]: sources less conduction, perfusion, vessels and coolant."""
         theta = temperature - self.reference
         result = np.empty_like(theta)
         matrix = self.space.matrix
@@ -136,7 +159,8 @@ class Bioheat:
         return heat + self._source(operator) - result - (operator.perfusion + self.wall) * theta
 
     def _source(self, operator: HeatOperator) -> Array:
-        return self._wall_source + operator.perfusion * (self.blood_temperature - self.reference)
+        source: Array = self._wall_source + operator.perfusion * (self.blood_temperature - self.reference)
+        return source if self.vessels is None else source + self.vessels.source(operator.blood)
 
     def enthalpy(self, temperature: Array) -> tuple[Array, Array]:
         """Volumetric enthalpy [J/m3] and heat capacity [J/m3/K] at nodal temperatures [K]."""
@@ -162,6 +186,12 @@ class Bioheat:
     def perfusion_power(self, operator: HeatOperator, temperature: Array) -> float:
         """Heat that the blood takes up [W]."""
         return float(np.dot(operator.perfusion, temperature - self.blood_temperature))
+
+    def vessel_exchange(self, operator: HeatOperator, temperature: Array) -> Exchange:
+        """Heat that the blood of vessels takes up."""
+        if self.vessels is None:
+            return Exchange(np.zeros(0), np.zeros(0), np.zeros(0))
+        return self.vessels.exchange(temperature, operator.blood)
 
     def damped(self, operator: HeatOperator, weight: float, energy: Array, temperature: Array) -> Array:
         """Temperature change ``(n,)`` [K] that a nodal energy error [J] amounts to after implicit smoothing."""

@@ -16,6 +16,7 @@ from scipy import sparse
 
 from ablationsim.fem.kernels import Array
 from ablationsim.fem.location import Locator
+from ablationsim.fem.space import P1Space
 from ablationsim.geometry.placement import Placement
 
 _FEWEST, _MOST = 16, 360  # points of a ring in space
@@ -23,7 +24,9 @@ _PROBES = 8  # points of a ring at which the size of the elements is looked up
 _CHUNK = 300_000  # points that are located together
 
 
-def ring_matrix(locator: Locator, placement: Placement, points: Array, reach: float) -> sparse.csr_matrix:
+def ring_matrix(
+    locator: Locator, placement: Placement, points: Array, reach: float, vessels: P1Space | None = None
+) -> sparse.csr_matrix:
     """Matrix ``(p, n)`` that turns nodal values into means over the rings through points ``(p, 2)``.
 
     Parameters
@@ -36,6 +39,9 @@ def ring_matrix(locator: Locator, placement: Placement, points: Array, reach: fl
         Radius and height in the device frame [m].
     reach : float
         Parts of a ring that lie in what is cut out of the tissue count as the nearest tissue up to this distance [m].
+    vessels : P1Space, optional
+        Of a mesh that vessels run through: what falls on an element in part inside a vessel is spread over its tissue,
+        and the vessel's part goes into one column more, the last.
 
     Returns
     -------
@@ -44,7 +50,8 @@ def ring_matrix(locator: Locator, placement: Placement, points: Array, reach: fl
     """
     if locator.mesh.axisymmetric:
         height = placement.to_world(_in_space(np.zeros(len(points)), points[:, 1], np.zeros(len(points))))[:, 2]
-        return _rows(locator, np.column_stack([points[:, 0], height]), np.ones(len(points), dtype=np.intp), reach)
+        plane = np.column_stack([points[:, 0], height])
+        return _rows(locator, plane, np.ones(len(points), dtype=np.intp), reach, vessels)
     counts = _counts(locator, placement, points, reach)
     ends = np.cumsum(counts)
     blocks = []
@@ -56,7 +63,7 @@ def ring_matrix(locator: Locator, placement: Placement, points: Array, reach: fl
         first = np.repeat(np.cumsum(around) - around, around)
         angle = 2.0 * np.pi * (np.arange(around.sum()) - first + 0.5) / np.repeat(around, around)
         r, z = np.repeat(points[start:stop], around, axis=0).T
-        blocks.append(_rows(locator, placement.to_world(_in_space(r, z, angle)), around, reach))
+        blocks.append(_rows(locator, placement.to_world(_in_space(r, z, angle)), around, reach, vessels))
         start = stop
     return sparse.vstack(blocks, format="csr")
 
@@ -75,15 +82,24 @@ def _counts(locator: Locator, placement: Placement, points: Array, reach: float)
     return np.clip(np.ceil(2.0 * np.pi * points[:, 0] / smallest), _FEWEST, _MOST).astype(np.intp)
 
 
-def _rows(locator: Locator, world: Array, counts: NDArray[np.intp], reach: float) -> sparse.csr_matrix:
+def _rows(
+    locator: Locator, world: Array, counts: NDArray[np.intp], reach: float, vessels: P1Space | None
+) -> sparse.csr_matrix:
     """One row for each run of ``counts`` points: their mean weights."""
     found = locator.find(world, reach)
     ring = np.repeat(np.arange(len(counts)), counts)
     inside = found.cells >= 0
-    weights = found.weights[inside] / counts[ring[inside], None]
-    nodes = locator.mesh.cells[found.cells[inside]]
+    cells, weights = found.cells[inside], found.weights[inside]
+    nodes = locator.mesh.cells[cells]
+    n = len(locator.mesh.points)
+    if vessels is not None and vessels.tissue is not None:
+        share = vessels.tissue.share[cells, None]
+        weights = np.where(share < 1.0, share * vessels.averaging[cells], weights)
+        weights, nodes = np.hstack([weights, 1.0 - share]), np.hstack([nodes, np.full_like(nodes[:, :1], n)])
+        n += 1
+    weights = weights / counts[ring[inside], None]
     rows = np.repeat(ring[inside], nodes.shape[1])
-    shape = (len(counts), len(locator.mesh.points))
+    shape = (len(counts), n)
     # Repeated entries are added up.
     return sparse.csr_matrix((weights.ravel(), (rows, nodes.ravel())), shape=shape)
 
@@ -97,21 +113,23 @@ class Deposition:
     sampling : (t, n) csr matrix
         From nodal temperatures to the elements of the antenna's tissue.
     loads : (t * q, n) csr matrix
-        Share of each point's power that each node receives.
+        Share of each point's power that each node receives; with vessels, one column more for their blood.
     """
 
     sampling: sparse.csr_matrix
     loads: sparse.csr_matrix
 
     @classmethod
-    def place(cls, locator: Locator, placement: Placement, centroids: Array, points: Array, reach: float) -> Deposition:
+    def place(
+        cls, space: P1Space, locator: Locator, placement: Placement, centroids: Array, points: Array, reach: float
+    ) -> Deposition:
         """Find an antenna's elements, with ``centroids`` (t, 2) and ``points`` (t, q, 2) [m], in the tissue's mesh.
 
         Other parameters as for `ring_matrix`.
         """
         return cls(
             ring_matrix(locator, placement, centroids, reach),
-            ring_matrix(locator, placement, points.reshape(-1, 2), reach),
+            ring_matrix(locator, placement, points.reshape(-1, 2), reach, space),
         )
 
     def sample(self, temperature: Array, elsewhere: float) -> Array:
@@ -121,12 +139,14 @@ class Deposition:
         """
         return elsewhere + self.sampling @ (temperature - elsewhere)
 
-    def spread(self, power: Array) -> Array:
-        """Nodal load ``(n,)`` [W] of the power at the points ``(t, q)`` [W].
+    def spread(self, power: Array) -> tuple[Array, float]:
+        """Nodal load ``(n,)`` [W] of the power at the points ``(t, q)`` [W], and what the blood of vessels absorbs [W].
 
-        Its sum is that of the power, less what belongs to parts of rings outside the modelled tissue.
+        Their sum is that of the power, less what belongs to parts of rings outside the modelled tissue.
         """
-        return power.ravel() @ self.loads
+        received = power.ravel() @ self.loads
+        n = self.sampling.shape[1]
+        return received[:n], float(received[n:].sum())
 
 
 def moved(placement: Placement, distance: float) -> Placement:

@@ -110,7 +110,7 @@ class Electric:
         self.solves = 0
         self.iterations = 0
 
-    def solve(self, time: float, sigma: Array, sigma_outer: Array) -> ElectricField:
+    def solve(self, time: float, sigma: Array, sigma_outer: Array, share: Array | None = None) -> ElectricField:
         """Solve for the unit fields.
 
         Parameters
@@ -121,6 +121,8 @@ class Electric:
             Conductivity of each element [S/m].
         sigma_outer : (len(outer_nodes),) array
             Conductivity at the nodes of the outer boundary [S/m].
+        share : (m,) array, optional
+            Share of the heat in each element that the tissue receives; all by default.
         """
         matrix = self.space.matrix.values(sigma)
         values, lifting = matrix[self._inner], matrix[self._lifted]
@@ -137,7 +139,7 @@ class Electric:
             self.iterations += self._solver.solve(values, right, x)
             self.solves += 1
             potential[self._free] = x
-        return self._field(sigma, far)
+        return self._field(sigma, far, np.ones_like(sigma) if share is None else share)
 
     def _build(self, values: Array) -> None:
         self._hierarchy_values = values.copy()
@@ -154,7 +156,7 @@ class Electric:
             self._earlier = latest
             self._times = (time, last)
 
-    def _field(self, sigma: Array, far: Array) -> ElectricField:
+    def _field(self, sigma: Array, far: Array, share: Array) -> ElectricField:
         space, k = self.space, len(self._potential)
         inner, total = np.zeros((k, k)), np.zeros((k, k))
         unit_heat = np.empty((k * (k + 1) // 2, space.n_nodes))
@@ -163,7 +165,7 @@ class Electric:
             for i in range(j + 1):
                 u, v = self._potential[i], self._potential[j]
                 inner[i, j] = inner[j, i] = joule_heat(
-                    u, v, sigma, space.cells, space.element_stiffness, space.averaging, unit_heat[pair]
+                    u, v, sigma, share, space.cells, space.element_stiffness, space.averaging, unit_heat[pair]
                 )
                 total[i, j] = total[j, i] = inner[i, j] + float(np.dot(far * u, v))
                 pair += 1

@@ -33,13 +33,23 @@ class RadiofrequencySource:
         One per generator, in the order of the demands.
     sigma_factor : (n,) array
         Nodal multiplier of the electric conductivity (infused saline); one elsewhere.
+    blood : (m,) array, optional
+        Conductivity of what flows in vessels, by element, times its share of the element's volume relative to that of
+        the tissue [S/m]. Integrals over an element are those over its tissue, which is thereby made up for.
     """
 
     def __init__(
-        self, space: P1Space, tables: TissueTables, electric: Electric, channels: list[Channel], sigma_factor: Array
+        self,
+        space: P1Space,
+        tables: TissueTables,
+        electric: Electric,
+        channels: list[Channel],
+        sigma_factor: Array,
+        blood: Array | None = None,
     ) -> None:
         self.space, self.tables, self.electric = space, tables, electric
         self.channels, self.sigma_factor = channels, sigma_factor
+        self._blood = blood
 
     def refresh(
         self, temperature: Array, max_temperature: Array, demands: Sequence[Demand], withdrawn: Sequence[float]
@@ -64,7 +74,10 @@ class RadiofrequencySource:
         outer = self.electric.outer_nodes
         grid = tables.temperature0 + tables.step * np.arange(len(tables.electric_conductivity))
         sigma_outer = self.sigma_factor[outer] * np.interp(temperature[outer], grid, tables.electric_conductivity)
-        return self.electric.solve(time, sigma, sigma_outer)
+        if self._blood is None:
+            return self.electric.solve(time, sigma, sigma_outer)
+        both = sigma + self._blood
+        return self.electric.solve(time, both, sigma_outer, sigma / both)
 
     def drive(self, field: ElectricField | None, demands: Sequence[Demand]) -> Drive:
         """Voltages that the generators set, and the heat that follows."""
@@ -73,11 +86,13 @@ class RadiofrequencySource:
             return Drive(np.zeros(self.space.n_nodes), 0.0, 0.0, 0.0, outputs)
         circuit = solve_circuit(field.conductance, self.channels, list(demands))
         v = circuit.terminal_voltage
+        heat = field.heat(v)
         return Drive(
-            heat=field.heat(v),
+            heat=heat,
             generator=float(np.dot(circuit.voltage, circuit.current)),
             outside=float(v @ (field.conductance - field.inner_conductance) @ v),
             coolant=0.0,
+            vessels=0.0 if self._blood is None else float(v @ field.inner_conductance @ v - heat.sum()),
             outputs=[
                 Output(float(u), float(i), float(u * i), 1.0 / float(g))
                 for u, i, g in zip(circuit.voltage, circuit.current, circuit.conductance, strict=True)

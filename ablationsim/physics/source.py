@@ -37,6 +37,8 @@ class Drive:
         Power that goes straight into a coolant, without passing through tissue [W].
     outputs : sequence of Output
         One per generator.
+    vessels : float
+        Power that the blood inside vessels absorbs [W].
     flows : mapping of str to float
         Further powers worth recording, by the name of their column in the history [W].
     """
@@ -46,6 +48,7 @@ class Drive:
     outside: float
     coolant: float
     outputs: Sequence[Output]
+    vessels: float = 0.0
     flows: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -15,6 +15,7 @@ from ablationsim.geometry.geometry import Geometry
 from ablationsim.physics.damage import ARRHENIUS_SETS
 from ablationsim.provenance import Sourced, citations
 from ablationsim.report import antenna
+from ablationsim.report.around import found_around
 from ablationsim.report.data import AntennaDrawing, ApplicatorDrawing, Citation, MeasuredRow, Parameter, ReportData
 from ablationsim.results import Result
 from ablationsim.tissue import Dielectric
@@ -35,8 +36,9 @@ def report_data(result: Result) -> ReportData:
     """Gather everything that the report of a run shows."""
     case, frames = result.case, result.frames
     label, span = _LEVELS[case.zone.criterion]
-    parameters = list(_parameters(case))
     geometry = Geometry.from_case(case)
+    around = found_around(result, geometry)
+    parameters = [*_parameters(case), *(_parameter(name, sourced) for name, sourced in around.sources.items())]
     return ReportData(
         title=case.title,
         summary=_summary(result),
@@ -53,10 +55,11 @@ def report_data(result: Result) -> ReportData:
         level_span=span,
         applicators=[ApplicatorDrawing.of(applicator) for applicator in geometry.applicators],
         antennas=_antennas(case, geometry),
+        surroundings=around.surroundings,
         measured=measured_rows(result),
         measured_source=_measured_source(case.measured),
         probes={probe.name: np.asarray(probe.position) for probe in case.probes},
-        warnings=result.warnings,
+        warnings=[*result.warnings, *around.problems],
         events=result.events,
         parameters=parameters,
         citations=_citations(parameters),

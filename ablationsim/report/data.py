@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ablationsim.geometry.antenna import DrawnPart
 from ablationsim.geometry.applicator import Applicator
 from ablationsim.mesh.mesh import Mesh
+from ablationsim.vessels.vessel import Vessel, Wall
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -169,6 +170,38 @@ class AntennaDrawing:
 
 
 @dataclass(frozen=True, eq=False)
+class ZoneWithout:
+    """The zone of the same case without its vessels: its mesh, and the damage level at the nodes, shape (nodes,)."""
+
+    mesh: Mesh
+    level: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """What is near the applicators; metres, in the coordinates of the mesh.
+
+    Attributes
+    ----------
+    vessels : tuple of Vessel
+    nearest : (3,) float64 or None
+        Where the wall of a vessel is nearest to what heats; None when all are far away.
+    without : ZoneWithout or None
+        To compare with.
+    tumour : Wall or None
+        Surface of the tumour.
+    notes : sequence of str
+        What was mended in the files of the vessels, or assumed of their flow.
+    """
+
+    vessels: tuple[Vessel, ...]
+    nearest: Floats | None = None
+    without: ZoneWithout | None = None
+    tumour: Wall | None = None
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class ReportData:
     """Everything that a report shows.
 
@@ -198,6 +231,8 @@ class ReportData:
         In the order of the case.
     antennas : sequence of AntennaDrawing
         Each kind of microwave antenna once.
+    surroundings : Surroundings or None
+        Vessels and tumour to draw.
     measured : sequence of MeasuredRow
         Empty when the case carries no measurement.
     measured_source : str
@@ -229,6 +264,7 @@ class ReportData:
     level_span: float = 4.0
     applicators: Sequence[ApplicatorDrawing] = ()
     antennas: Sequence[AntennaDrawing] = ()
+    surroundings: Surroundings | None = None
     measured: Sequence[MeasuredRow] = ()
     measured_source: str = ""
     probes: Mapping[str, Floats] = field(default_factory=dict)

@@ -3,40 +3,42 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Polygon
-from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.tri import Triangulation
 from numpy.typing import NDArray
 
 from ablationsim.device.antenna import METAL
-from ablationsim.report.data import AntennaDrawing, ApplicatorDrawing, ReportData
+from ablationsim.report.data import AntennaDrawing, ReportData
+from ablationsim.report.painting import (
+    DAMAGE,
+    ELECTRODE,
+    HALO,
+    INK,
+    SHAFT,
+    STROKES,
+    calm,
+    draw_applicator,
+    draw_contour,
+    paint,
+    plain,
+)
 from ablationsim.report.section import Plane, Section, plane_through, section
-from ablationsim.zone.marching import Ints
+from ablationsim.report.vessels import KINDS, TUMOUR, draw_vessels
 
 Floats = NDArray[np.float64]
 
 ZERO_CELSIUS = 273.15
-INK = "#22303c"
-ZONE = "#00d5e0"
-ELECTRODE = "#f2b134"
-SHAFT = "#cfd6dc"
 TISSUE = "#e9c9bf"
 METAL_GREY = "#8d98a3"
 DIELECTRICS = ("#fbf3d0", "#b9dca6", "#8fc4e8", "#d9b8e6", "#f4b183")
-# Brown living liver to pale coagulated liver; lightness rises evenly.
-DAMAGE = LinearSegmentedColormap.from_list("damage", ["#4a2321", "#8a4f45", "#c39a82", "#f6eddd"])
-SLIVER = 0.05
-"""Triangles thinner than this, in mm, are not painted; about half a pixel."""
-HALO: list[AbstractPathEffect] = [withStroke(linewidth=3.0, foreground="black", alpha=0.55)]
 
 
 ROUND_ANTENNA = 15.0
@@ -47,28 +49,6 @@ HOTTEST = 110.0
 """Upper end of the temperature scale of the cross-section in °C, just above boiling."""
 HOTTEST_SHOWN = 130.0
 """Highest upper end of the temperature axis of the histories in °C."""
-
-
-@dataclass(frozen=True)
-class Stroke:
-    """How a contour is drawn: colour, width, and lengths of dashes and gaps."""
-
-    colour: str
-    width: float
-    dashes: tuple[float, ...] = ()
-
-    @property
-    def pattern(self) -> tuple[float, Sequence[float]] | Literal["solid"]:
-        """The line style in matplotlib's words."""
-        return (0.0, self.dashes) if self.dashes else "solid"
-
-
-STROKES = {
-    "50": Stroke("white", 1.2, (4, 2)),
-    "60": Stroke("white", 1.2, (1, 1.3)),
-    "zone": Stroke(ZONE, 2.0),
-    "contracted": Stroke(ZONE, 1.6, (5, 2)),
-}
 
 
 def png(figure: Figure, dpi: int = 150) -> bytes:
@@ -84,7 +64,7 @@ def cross_section(data: ReportData) -> Figure:
     When axisymmetric, the left half of the first panel is the temperature at power-off and the right half the highest
     temperature of the run; in space each has a panel of its own.
     """
-    plane = plane_through(data.applicators)
+    plane = _plane(data)
     cut = section(data.mesh, plane)
     power_off = cut.sample(data.temperature_power_off) - ZERO_CELSIUS
     highest = cut.sample(data.temperature_max) - ZERO_CELSIUS
@@ -112,16 +92,18 @@ def cross_section(data: ReportData) -> Figure:
     for ax, (title, halves) in zip(axes, panels, strict=True):
         damage = title == "Damage"
         for half, values in halves:
-            image = _paint(ax, half, values, DAMAGE if damage else "inferno", harm if damage else heat)
+            image = paint(ax, half, values, DAMAGE if damage else "inferno", harm if damage else heat)
             isotherms = highest if damage else values
             for key in ("50", "60"):
-                _contour(ax, half, isotherms, float(key), STROKES[key])
-            _contour(ax, half, level, 0.0, STROKES["zone"])
+                draw_contour(ax, half, isotherms, float(key), STROKES[key])
+            draw_contour(ax, half, level, 0.0, STROKES["zone"])
             if damage:
                 shrunk = Section(half.points * (1 - data.zone["contracted"]["strain"]), half.triangles, half.cut)
-                _contour(ax, shrunk, level, 0.0, STROKES["contracted"])
+                draw_contour(ax, shrunk, level, 0.0, STROKES["contracted"])
         for applicator in data.applicators:
-            _draw(ax, applicator, plane, top)
+            draw_applicator(ax, applicator, plane, top)
+        if data.surroundings is not None:
+            draw_vessels(ax, data.surroundings, plane)
         _draw_probes(ax, data, plane)
         if len(halves) == 2 and not damage:
             ax.axvline(0, color="white", linewidth=0.8, alpha=0.8)
@@ -130,12 +112,70 @@ def cross_section(data: ReportData) -> Figure:
         bar = figure.colorbar(
             image, ax=ax, location="bottom", shrink=0.8, aspect=30, extend="both" if damage else "max"
         )
-        bar.set_label(_plain(data.level_label) + " (zone where above 0)" if damage else "temperature / °C", fontsize=9)
-        _calm(ax)
+        bar.set_label(plain(data.level_label) + " (zone where above 0)" if damage else "temperature / °C", fontsize=9)
+        calm(ax)
         bar.ax.tick_params(labelsize=8)
     axes[0].set_ylabel("along the shaft, from the tip / mm")
     _legend(figure, data)
     return figure
+
+
+def heat_sink(data: ReportData) -> Figure:
+    """Draw the zone, and that without vessels where it is known, in two planes through the first applicator's shaft.
+
+    The first one holds the place where the wall of a vessel is nearest to what heats, unless the applicators or tines
+    that the plane goes through decide otherwise; the second is at right angles to it.
+    """
+    surroundings = data.surroundings
+    assert surroundings is not None
+    first = _plane(data)
+    planes = [first, Plane(first.origin, first.normal, first.up)]
+    cuts = [section(data.mesh, plane) for plane in planes]
+    hottest = [cut.sample(data.temperature_max) - ZERO_CELSIUS for cut in cuts]
+    levels = [cut.sample(data.level) for cut in cuts]
+    without = surroundings.without
+    others = [] if without is None else [section(without.mesh, plane) for plane in planes]
+    windows = [_window(cut, highest, level, False) for cut, highest, level in zip(cuts, hottest, levels, strict=True)]
+    if without is not None:
+        below = [_window(other, z := other.sample(without.level), z, False) for other in others]
+        windows = [_both(one, another) for one, another in zip(windows, below, strict=True)]
+    bottom, top = _both(windows[0][1:], windows[1][1:])[0]
+    widths = [right - left for (left, right), _ in windows]
+    height = min(max(8.6 * (top - bottom) / sum(widths) + 1.1, 4.2), 9.0)
+    figure = Figure(figsize=(10.4, height), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True, width_ratios=widths)
+    heat = Normalize(float(np.floor(min(values.min() for values in hottest) / 5) * 5), HOTTEST)
+    for k, ax in enumerate(axes):
+        image = paint(ax, cuts[k], hottest[k], "inferno", heat)
+        if without is not None:
+            draw_contour(ax, others[k], others[k].sample(without.level), 0.0, STROKES["without"])
+        draw_contour(ax, cuts[k], levels[k], 0.0, STROKES["zone"])
+        for applicator in data.applicators:
+            draw_applicator(ax, applicator, planes[k], top)
+        draw_vessels(ax, surroundings, planes[k])
+        ax.set(xlim=windows[k][0], ylim=(bottom, top), aspect="equal", xlabel="across the shaft / mm")
+        calm(ax)
+    nearest = surroundings.nearest is not None and abs((surroundings.nearest - first.origin) @ first.normal) < 1e-6
+    axes[0].set_title("Through the nearest vessel" if nearest else "Through the shaft", fontsize=10, color=INK)
+    axes[1].set_title("At right angles to it", fontsize=10, color=INK)
+    axes[0].set_ylabel("along the shaft, from the tip / mm")
+    bar = figure.colorbar(image, ax=list(axes), location="right", shrink=0.8, aspect=28, extend="max")
+    bar.set_label("highest temperature / °C", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    entries: list[Any] = [_line("zone", "zone edge with vessels")]
+    if without is not None:
+        entries.append(_line("without", "zone edge without vessels"))
+    _dark_legend(figure, entries + _electrode_entry(data) + _vessel_entries(data))
+    return figure
+
+
+def _plane(data: ReportData) -> Plane:
+    return plane_through(data.applicators, None if data.surroundings is None else data.surroundings.nearest)
+
+
+def _both(one: Any, another: Any) -> tuple[tuple[float, float], ...]:
+    """Limits that hold both of two pictures."""
+    return tuple((min(a[0], b[0]), max(a[1], b[1])) for a, b in zip(one, another, strict=True))
 
 
 def antennas(data: ReportData) -> Figure:
@@ -149,9 +189,9 @@ def antennas(data: ReportData) -> Figure:
         _draw_heating(block, outside, antenna)
         for ax in (inside, outside):
             ax.set_xlabel("along the shaft, from the tip / mm", fontsize=9)
-            _calm(ax)
+            calm(ax)
         if len(spans) > 1:
-            block.suptitle(_plain(antenna.title), fontsize=10, color=INK)
+            block.suptitle(plain(antenna.title), fontsize=10, color=INK)
     return figure
 
 
@@ -182,7 +222,7 @@ def _draw_inside(ax: Axes, antenna: AntennaDrawing, low: float, high: float) -> 
     ax.set_title(f"Inside of the antenna{enlarged}", fontsize=10, color=INK)
     entries = [Patch(facecolor=TISSUE, edgecolor=INK, linewidth=0.4, label="tissue")]
     entries += [
-        Patch(facecolor=colours[name], edgecolor=INK, linewidth=0.4, label=_plain(label))
+        Patch(facecolor=colours[name], edgecolor=INK, linewidth=0.4, label=plain(label))
         for name, label in antenna.materials.items()
     ]
     # Far enough below the axis for its label, whatever the height of the panel.
@@ -229,10 +269,12 @@ def histories(data: ReportData) -> Figure:
     probes = {f"probe {key[6:-2]}": key for key in history if key.startswith("probe_") and key.endswith("_c")}
     tips = {f"tip {name}".strip(): key for name, key in _of_each(history, "tip_temperature_c").items()}
     temperatures = dict(_reaching(history, tips | {"hottest tissue": "max_temperature_c"} | probes))
+    vessels = {key[len("vessel_") : -2]: key for key in history if key.startswith("vessel_") and key.endswith("_w")}
     rows: list[tuple[str, dict[str, str]]] = [
         *(_of_antennas(history) if data.antennas else _of_electrodes(history)),
         ("temperature / °C", temperatures),
         ("zone / mL", {"": "zone_volume_ml"}),
+        *([("to vessels / W", vessels)] if vessels else []),
     ]
     shares = [1.7 if label.startswith("temperature") else 1.0 for label, _ in rows]
     figure = Figure(figsize=(9.6, 10.0 * sum(shares) / 6.7), layout="constrained")
@@ -242,7 +284,7 @@ def histories(data: ReportData) -> Figure:
         for start, end in off:
             ax.axvspan(start, end, color="#dfe5ea", linewidth=0)
         for k, (name, key) in enumerate(curves.items()):
-            ax.plot(minutes, history[key], color=f"C{k}" if name else "#1f5f8b", linewidth=1.1, label=_plain(name))
+            ax.plot(minutes, history[key], color=f"C{k}" if name else "#1f5f8b", linewidth=1.1, label=plain(name))
         ax.set_ylabel(label, fontsize=9)
         ax.margins(x=0)
         if label.startswith("temperature"):
@@ -254,7 +296,7 @@ def histories(data: ReportData) -> Figure:
             ax.set_ylim(bottom=0)
         if len(curves) > 1:
             ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), fontsize=8, frameon=False)
-        _calm(ax)
+        calm(ax)
         ax.grid(axis="y", color="#e6eaee", linewidth=0.6)
         ax.set_axisbelow(True)
     figure.align_ylabels(axes)
@@ -316,70 +358,6 @@ def _window(cut: Section, highest: Floats, level: Floats, mirrored: bool) -> tup
     return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
 
 
-def _paint(ax: Axes, half: Section, values: Floats, colours: Any, scale: Normalize) -> Any:
-    # The painter widens every triangle by half a pixel, which smears steep colours out of slivers; leave those to
-    # their neighbours.
-    corners = half.points[half.triangles]
-    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
-    a, b = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
-    wide = np.abs(a[0] * b[1] - a[1] * b[0]) > SLIVER * sides.max(axis=1)
-    mesh = _triangulation(half, half.triangles[wide])
-    return ax.tripcolor(mesh, values, shading="gouraud", cmap=colours, norm=scale, rasterized=True)
-
-
-def _contour(ax: Axes, half: Section, values: Floats, at: float, stroke: Stroke) -> None:
-    if values.min() < at < values.max():
-        lines = ax.tricontour(
-            _triangulation(half, half.triangles),
-            values,
-            levels=[at],
-            colors=stroke.colour,
-            linewidths=stroke.width,
-            linestyles=[stroke.pattern],
-        )
-        lines.set_path_effects(HALO)
-
-
-def _triangulation(half: Section, triangles: Ints) -> Triangulation:
-    return Triangulation(half.points[:, 0], half.points[:, 1], triangles)
-
-
-def _draw(ax: Axes, applicator: ApplicatorDrawing, plane: Plane, top: float) -> None:
-    """Draw shafts and tines as seen from in front of the plane; the bare electrode bright, what is behind faint."""
-    up = np.array([applicator.axis @ plane.right, applicator.axis @ plane.up])
-    across = np.array([up[1], -up[0]]) / max(float(np.linalg.norm(up)), 1e-9)
-    radius, height = 1e3 * applicator.outline.T
-    # The handle is far away: the shaft runs out of the picture.
-    height = np.append(height, max(height[-1], 2 * abs(top) + 100.0))
-    radius = np.append(radius, radius[-1])
-    for offset in applicator.shafts:
-        foot = applicator.tip + offset
-        ends = foot + np.outer([0.0, *(high for _, high in applicator.heated)], applicator.axis)
-        away = 1e3 * float(np.abs((ends - plane.origin) @ plane.normal).max())
-        alpha = 1.0 if away < 2 * radius.max() else 0.35
-        start = plane.project(foot[None])[0]
-        _tube(ax, start, up, across, radius, height, SHAFT, alpha)
-        for low, high in applicator.heated:
-            z = np.unique(
-                np.concatenate([[1e3 * low, 1e3 * high], height[(height > 1e3 * low) & (height < 1e3 * high)]])
-            )
-            _tube(ax, start, up, across, np.interp(z, height, radius), z, ELECTRODE, alpha)
-    for tine in applicator.tines:
-        away = np.abs((tine - plane.origin) @ plane.normal).max() * 1e3
-        x, y = plane.project(tine).T
-        alpha = 1.0 if away < 2 else 0.35
-        shown = ax.plot(x, y, color=ELECTRODE, linewidth=1.4, alpha=alpha, zorder=4)
-        shown[0].set_path_effects([withStroke(linewidth=2.4, foreground=INK, alpha=alpha)])
-
-
-def _tube(
-    ax: Axes, start: Floats, up: Floats, across: Floats, radius: Floats, height: Floats, colour: str, alpha: float
-) -> None:
-    middle, half_width = start + height[:, None] * up, radius[:, None] * across
-    rim = np.concatenate([middle + half_width, (middle - half_width)[::-1]])
-    ax.add_patch(Polygon(rim, facecolor=colour, edgecolor=INK, linewidth=0.5, alpha=alpha, zorder=5))
-
-
 def _draw_probes(ax: Axes, data: ReportData, plane: Plane) -> None:
     for name, position in data.probes.items():
         offset = np.asarray(position) - plane.origin
@@ -393,7 +371,7 @@ def _draw_probes(ax: Axes, data: ReportData, plane: Plane) -> None:
         x, y = float(place[0]), float(place[1])
         ax.plot(x, y, marker="x", color="white", markersize=5, markeredgewidth=1.3, path_effects=HALO, zorder=6)
         ax.annotate(
-            _plain(name),
+            plain(name),
             (x, y),
             xytext=(4, 4),
             textcoords="offset points",
@@ -406,22 +384,43 @@ def _draw_probes(ax: Axes, data: ReportData, plane: Plane) -> None:
 
 
 def _legend(figure: Figure, data: ReportData) -> None:
-    def line(key: str, label: str) -> Line2D:
-        stroke = STROKES[key]
-        return Line2D([], [], color=stroke.colour, linewidth=stroke.width, linestyle=stroke.pattern, label=label)
-
-    entries: list[Any] = [line("zone", "zone edge"), line("50", "50 °C"), line("60", "60 °C")]
+    entries = [_line("zone", "zone edge"), _line("50", "50 °C"), _line("60", "60 °C")]
     strain = data.zone["contracted"]["strain"]
     if strain > 0:
-        entries.insert(1, line("contracted", f"zone edge contracted by {100 * strain:.3g} % about the tip"))
-    if any(applicator.heated or applicator.tines for applicator in data.applicators):
-        label = "radiating part" if data.antennas else "electrode"
-        entries.append(Polygon(np.zeros((3, 2)), facecolor=ELECTRODE, edgecolor=INK, linewidth=0.5, label=label))
+        entries.insert(1, _line("contracted", f"zone edge contracted by {100 * strain:.3g} % about the tip"))
+    _dark_legend(figure, entries + _electrode_entry(data) + _vessel_entries(data))
+
+
+def _line(key: str, label: str) -> Any:
+    stroke = STROKES[key]
+    return Line2D([], [], color=stroke.colour, linewidth=stroke.width, linestyle=stroke.pattern, label=label)
+
+
+def _electrode_entry(data: ReportData) -> list[Any]:
+    if not any(applicator.heated or applicator.tines for applicator in data.applicators):
+        return []
+    label = "radiating part" if data.antennas else "electrode"
+    return [Polygon(np.zeros((3, 2)), facecolor=ELECTRODE, edgecolor=INK, linewidth=0.5, label=label)]
+
+
+def _vessel_entries(data: ReportData) -> list[Any]:
+    if data.surroundings is None:
+        return []
+    kinds = dict.fromkeys(vessel.kind for vessel in data.surroundings.vessels)
+    found: list[Any] = [
+        Patch(facecolor=KINDS[kind].colour, edgecolor="white", linewidth=0.8, label=KINDS[kind].name) for kind in kinds
+    ]
+    if data.surroundings.tumour is not None:
+        found.append(Line2D([], [], color=TUMOUR, linewidth=1.6, label="tumour"))
+    return found
+
+
+def _dark_legend(figure: Figure, entries: list[Any]) -> None:
     # On a dark ground, as the lines in the picture are bright.
     figure.legend(
         handles=entries,
         loc="outside lower center",
-        ncols=len(entries),
+        ncols=min(len(entries), 6),
         fontsize=8,
         facecolor="#453a4d",
         labelcolor="white",
@@ -429,16 +428,3 @@ def _legend(figure: Figure, data: ReportData) -> None:
         edgecolor="none",
         handlelength=2.6,
     )
-
-
-def _calm(ax: Axes) -> None:
-    ax.tick_params(labelsize=8, color="#7b8894")
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        ax.spines[side].set_color("#7b8894")
-
-
-def _plain(text: str) -> str:
-    """Return text that matplotlib does not take for mathematics."""
-    return text.replace("$", r"\$")

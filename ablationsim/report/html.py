@@ -82,16 +82,32 @@ def write_report(folder: Path, data: ReportData) -> Path:
 
 
 def pictures(data: ReportData) -> dict[str, bytes]:
-    """Return the PNG files of a report by file name; antenna.png is there for microwaves only."""
-    from ablationsim.report.figures import antennas, cross_section, histories, png
+    """Return the PNG files of a report by file name.
+
+    antenna.png is there for microwaves only; heat_sink.png and vessels.png with vessels only, the latter where the
+    computer can render it.
+    """
+    from ablationsim.report.figures import antennas, cross_section, heat_sink, histories, png
+    from ablationsim.report.scene import render as render_scene
+    from ablationsim.report.scene import scene_of
 
     found = {"cross_section.png": png(cross_section(data)), "histories.png": png(histories(data))}
-    return found | ({"antenna.png": png(antennas(data))} if data.antennas else {})
+    if data.antennas:
+        found["antenna.png"] = png(antennas(data))
+    if data.surroundings is not None:
+        found["heat_sink.png"] = png(heat_sink(data))
+        in_space = render_scene(scene_of(data))
+        if in_space is not None:
+            found["vessels.png"] = in_space
+    return found
 
 
 def render(data: ReportData, images: Mapping[str, bytes]) -> str:
     """Return the page as text; everything that comes from `data` is escaped."""
     from jinja2 import Environment, StrictUndefined
+
+    from ablationsim.report.scene import scene_of
+    from ablationsim.report.vessels import KINDS, TUMOUR, branch_table
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"fixed": fixed, "signed": signed, "significant": significant, "kilojoule": _kilojoule}
@@ -102,6 +118,12 @@ def render(data: ReportData, images: Mapping[str, bytes]) -> str:
         rows=ZONE_ROWS,
         microwave=data.zone.get("microwave"),
         power_rows=POWER_ROWS,
+        vessels=data.zone.get("vessels"),
+        branches=branch_table(data.zone["vessels"]) if "vessels" in data.zone else None,
+        kinds=KINDS,
+        tumour_colour=TUMOUR,
+        view_height=scene_of(data).height if "vessels.png" in images else None,
+        heat_sink=data.zone.get("heat_sink"),
         axisymmetric=data.mesh.axisymmetric,
         warnings=[*data.zone["warnings"], *(w for w in data.warnings if w not in data.zone["warnings"])],
         losses=_losses(data.zone["energy_balance"]),
@@ -138,7 +160,12 @@ def _kilojoule(joule: float) -> str:
     return fixed(joule / 1e3, 2)
 
 
-_LOSSES = {"coolant": "to the coolant", "perfusion": "to the blood", "outside": "outside the modelled tissue"}
+_LOSSES = {
+    "coolant": "to the coolant",
+    "perfusion": "to the blood",
+    "vessels": "to vessels",
+    "outside": "outside the modelled tissue",
+}
 
 
 def _losses(balance: Mapping[str, Any]) -> list[tuple[str, float]]:

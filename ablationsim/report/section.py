@@ -60,17 +60,18 @@ class Section:
         return Section(self.points * [-1, 1], self.triangles, self.cut)
 
 
-def plane_through(applicators: Sequence[ApplicatorDrawing]) -> Plane:
+def plane_through(applicators: Sequence[ApplicatorDrawing], place: Floats | None = None) -> Plane:
     """Return a plane through the axis of the first applicator.
 
-    It also goes through the tip of the second applicator, else a tine, else a needle of the cluster, if there is one.
+    It also goes through the tip of the second applicator, else a tine, else a needle of the cluster, if there is one,
+    else through `place`, shape (3,) in metres, if that is given.
     """
     if not applicators:
         return Plane(np.zeros(3), np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0]))
     first = applicators[0]
     towards = [other.tip - first.tip for other in applicators[1:2]]
     towards += [tine[-1] - first.tip for tine in first.tines[:1]]
-    towards += [first.shafts[0], *np.eye(3)]
+    towards += [first.shafts[0], *([] if place is None else [place - first.tip]), *np.eye(3)]
     for direction in towards:
         across = direction - (direction @ first.axis) * first.axis
         if np.linalg.norm(across) > 1e-3 * np.linalg.norm(direction):

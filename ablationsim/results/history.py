@@ -46,8 +46,9 @@ def columns_of(case: Case) -> list[str]:
 
 
 def flow_columns(case: Case) -> tuple[str, ...]:
-    """Columns beside `COLUMNS` that the modality of a case has."""
-    return FLOWS if case.applicators[0].device.modality == "mwa" else ()
+    """Columns beside `COLUMNS` that a case has: of its modality, and what each vessel carries off."""
+    modality = FLOWS if case.applicators[0].device.modality == "mwa" else ()
+    return (*modality, *(f"vessel_{vessel.name}_w" for vessel in case.vessels))
 
 
 class History:

@@ -114,11 +114,11 @@ class Recorder:
                 first.impedance,
                 first.tip_temperature - ZERO_CELSIUS,
                 float(np.max(state.temperature)) - ZERO_CELSIUS,
-                1e6 * zone_volume(space.mesh, march.problem.damage.level(state.damage), space.volume),
+                1e6 * zone_volume(space.mesh, march.problem.level(state.damage), space.whole_volume),
                 state.energy.generator,
                 march.stored,
                 state.energy.lost,
-                *(march.flows[column] for column in flow_columns(self.case)),
+                *(march.flows.get(column, 0.0) for column in flow_columns(self.case)),
                 *(march.problem.probes @ state.temperature - ZERO_CELSIUS),
                 *(
                     value

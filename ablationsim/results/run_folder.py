@@ -28,7 +28,7 @@ from ablationsim.results.log import LOG
 from ablationsim.results.result import Result
 
 _RUN = ("zone.json", "resolved.json", "case.toml", "mesh.vtu", "history.csv", LOG, ARCHIVE, "fields.pvd", "zone.stl")
-_REPORT = ("report.html", "cross_section.png", "histories.png", "antenna.png")
+_REPORT = ("report.html", "cross_section.png", "histories.png", "antenna.png", "heat_sink.png", "vessels.png")
 _CHECKPOINTS, _FIELDS, REFINED = "checkpoint", "fields", "refined"
 
 

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from ablationsim.study.audit import Audit
 from ablationsim.study.calibrate import Row
+from ablationsim.study.heat_sink import Comparison
 from ablationsim.study.parameters import Change
 
 _UNITS = {"length": "mm", "diameter": "mm", "volume": "mL"}
@@ -85,3 +86,49 @@ def change_table(changes: Sequence[Change]) -> Table:
         before, found = parameter.text(parameter.sourced.value), parameter.text(change.value)
         table.add_row(parameter.place, before, found, f"{low} to {high}", limit)
     return table
+
+
+def heat_sink_table(comparisons: Sequence[Comparison]) -> Table:
+    """Zones with vessels beside those without, and how much heat the vessels carried off."""
+    table = Table("Case", "", box=None)
+    for name in ("Volume", "Along", "Across", "Sphericity", "Lost", "Heat to vessels"):
+        table.add_column(name, justify="right")
+    for found in comparisons:
+        lost = "-" if found.lost_percent is None else f"{found.lost_ml:.1f} mL = {found.lost_percent:.1f} %"
+        for state, zone, rest in (
+            ("without vessels", found.without, ("", "")),
+            ("with vessels", found.zone, (lost, f"{100 * found.share:.1f} %")),
+        ):
+            table.add_row(
+                found.name if state == "without vessels" else "",
+                state,
+                f"{zone.volume_ml:.1f} mL",
+                _or_dash(zone.axial_length_mm, 1, "mm"),
+                _or_dash(zone.transverse_diameter_mm, 1, "mm"),
+                _or_dash(zone.sphericity_axes, 2),
+                *rest,
+            )
+    return table
+
+
+def toward_table(comparisons: Sequence[Comparison]) -> Table:
+    """How far each zone reaches toward the vessels near it."""
+    table = Table("Case", "Branch", box=None)
+    for name in ("Diameter", "Distance", "Radius without", "with vessels", "Remaining"):
+        table.add_column(name, justify="right")
+    for found in comparisons:
+        for k, toward in enumerate(found.branches):
+            table.add_row(
+                found.name if k == 0 else "",
+                f"{toward.tree} {toward.branch}",
+                f"{toward.diameter_mm:.1f} mm",
+                f"{toward.distance_mm:.1f} mm",
+                _or_dash(toward.radius_without_mm, 1, "mm"),
+                _or_dash(toward.radius_mm, 1, "mm"),
+                _or_dash(toward.remaining_percent, 0, "%"),
+            )
+    return table
+
+
+def _or_dash(value: float | None, digits: int, unit: str = "") -> str:
+    return "-" if value is None else f"{value:.{digits}f} {unit}".rstrip()

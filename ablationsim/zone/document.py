@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ def isotherm_metrics(
     max_temperature: NDArray[np.float64],
     tip: ArrayLike = (0.0, 0.0, 0.0),
     axis: ArrayLike = (0.0, 0.0, 1.0),
+    limited: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
 ) -> dict[str, ZoneMetrics]:
     """Measure the zones inside the isotherms of the highest temperature that each point reached.
 
@@ -36,8 +37,11 @@ def isotherm_metrics(
         Highest temperature at each node, in K.
     tip, axis : (3,) float
         First applicator, as in `measure`.
+    limited : callable, optional
+        Takes vessels out of a level ``(n,)``.
     """
-    return {key: measure(mesh, max_temperature - kelvin, tip, axis) for key, kelvin in ISOTHERMS.items()}
+    levels = {key: max_temperature - kelvin for key, kelvin in ISOTHERMS.items()}
+    return {key: measure(mesh, limited(level) if limited else level, tip, axis) for key, level in levels.items()}
 
 
 def zone_document(
@@ -50,6 +54,7 @@ def zone_document(
     strain: float,
     energy_balance: Mapping[str, float],
     microwave: Mapping[str, Any] | None = None,
+    vessels: Mapping[str, Any] | None = None,
     discretisation_error: Mapping[str, float] | None = None,
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -71,6 +76,8 @@ def zone_document(
         `in_j`, `stored_j`, `lost_j`, in J, and `relative_error`; further parts of the loss may follow.
     microwave : mapping, optional
         What the antennas did with the power; the key is left out without antennas.
+    vessels : mapping, optional
+        What the blood of vessels carried off; the key is left out without vessels.
     discretisation_error : mapping, optional
         Estimated error of metrics, under the name and in the unit of each, and `volume_relative`; None when the run
         was not repeated on a finer mesh and step.
@@ -108,6 +115,7 @@ def zone_document(
         },
         "energy_balance": dict(energy_balance),
         **({} if microwave is None else {"microwave": dict(microwave)}),
+        **({} if vessels is None else {"vessels": dict(vessels)}),
         "discretisation_error": None if discretisation_error is None else dict(discretisation_error),
         "warnings": notes,
     }

@@ -191,7 +191,7 @@ def zone_volume(mesh: Mesh, level: Floats, cell_volumes: Floats | None = None) -
     SolverError
         When the level is not finite everywhere.
     """
-    from ablationsim.zone.cutting import volume_above_zero
+    from ablationsim.fem.cutting import volume_above_zero
 
     level = _checked(mesh, level)
     volumes = mesh.cell_volumes() if cell_volumes is None else cell_volumes

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablationsim.case import Case, MicrowaveSection
-from ablationsim.case.sections import CaseFile, ZoneSection
+from ablationsim.case.file import CaseFile
+from ablationsim.case.sections import ZoneSection
 from ablationsim.device import Device
 from ablationsim.errors import CaseError
 from ablationsim.tissue import Tissue

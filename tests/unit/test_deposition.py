@@ -8,6 +8,7 @@ from verification.cases_meshes import Array, box, cylinder, half_disk, octant, s
 
 from ablationsim.fem.location import Locator
 from ablationsim.fem.space import P1Space
+from ablationsim.fem.tissue_share import TissueShare
 from ablationsim.geometry.placement import Placement
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.physics.deposition import Deposition, moved, ring_matrix
@@ -150,9 +151,10 @@ def antenna_triangles(spacing: float) -> tuple[Array, Array, Array]:
 @pytest.mark.parametrize(("mesh", "placement"), PLACES)
 def test_power_is_conserved_and_stays_where_it_is(mesh: Mesh, placement: Placement, spacing: float) -> None:
     centroids, points, area = antenna_triangles(spacing)
-    deposition = Deposition.place(Locator(mesh), placement, centroids, points, REACH)
+    deposition = Deposition.place(P1Space(mesh), Locator(mesh), placement, centroids, points, REACH)
     power = (area[:, None] * points[..., 0] * np.exp(-points[..., 0] / 4e-3)) / 3.0
-    load = deposition.spread(power)
+    load, blood = deposition.spread(power)
+    assert blood == 0.0
     assert load.min() >= 0.0
     assert load.sum() == pytest.approx(power.sum(), rel=1e-13)
     # What is linear is spread without error: the centre of the power stays.
@@ -167,7 +169,7 @@ def test_uniform_density_becomes_a_uniform_load(axisymmetric: bool) -> None:
     placement = Placement.along((0.0, 0.0, -2e-3)) if axisymmetric else Placement.along((3e-3, 3e-3, -2e-3), (1, 2, 9))
     centroids, points, area = antenna_triangles(0.3e-3)
     power = 2.0 * np.pi * area[:, None] * points[..., 0] / 3.0  # one watt per cubic metre
-    load = Deposition.place(Locator(mesh), placement, centroids, points, 0.0).spread(power)
+    load = Deposition.place(P1Space(mesh), Locator(mesh), placement, centroids, points, 0.0).spread(power)[0]
     space = P1Space(mesh)
     assert load.sum() == pytest.approx(space.volume.sum(), rel=0.02)
     inner = np.setdiff1d(np.arange(space.n_nodes), mesh.facets["outer"])
@@ -176,15 +178,28 @@ def test_uniform_density_becomes_a_uniform_load(axisymmetric: bool) -> None:
     assert ratio == pytest.approx(1.0, abs=0.15)
 
 
+def test_power_that_falls_into_a_vessel_goes_to_its_blood() -> None:
+    mesh = box(8, 6e-3)
+    share = TissueShare.outside(mesh, [lambda x: x[:, 0] - 2e-3])
+    space, locator = P1Space(mesh, share), Locator(mesh)
+    placement = Placement.along((3e-3, 3e-3, -2e-3), (1, 2, 9))
+    centroids, points, area = antenna_triangles(0.3e-3)
+    power = 2.0 * np.pi * area[:, None] * points[..., 0] / 3.0  # one watt per cubic metre
+    load, blood = Deposition.place(space, locator, placement, centroids, points, 0.0).spread(power)
+    whole, _ = Deposition.place(P1Space(mesh), locator, placement, centroids, points, 0.0).spread(power)
+    assert load.sum() + blood == pytest.approx(whole.sum(), rel=1e-12)
+    assert blood == pytest.approx(whole.sum() / 3.0, rel=0.03)
+
+
 def test_what_is_beyond_the_block_is_dropped() -> None:
     points = np.array([[[5e-3, 5e-3], [5e-3, 35e-3], [45e-3, 5e-3]]])
-    deposition = Deposition.place(Locator(HALF_PLANE), UP, points[:, 0], points, REACH)
-    assert deposition.spread(np.array([[1.0, 2.0, 4.0]])).sum() == pytest.approx(1.0, abs=1e-15)
+    deposition = Deposition.place(P1Space(HALF_PLANE), Locator(HALF_PLANE), UP, points[:, 0], points, REACH)
+    assert deposition.spread(np.array([[1.0, 2.0, 4.0]]))[0].sum() == pytest.approx(1.0, abs=1e-15)
 
 
 def test_tissue_beyond_the_block_is_unheated() -> None:
     points = np.array([[[5e-3, 5e-3]], [[5e-3, 35e-3]]])
-    deposition = Deposition.place(Locator(HALF_PLANE), UP, points[:, 0], points, REACH)
+    deposition = Deposition.place(P1Space(HALF_PLANE), Locator(HALF_PLANE), UP, points[:, 0], points, REACH)
     assert deposition.sample(np.full(len(HALF_PLANE.points), 350.0), 300.0) == pytest.approx([350.0, 300.0])
 
 

@@ -131,6 +131,28 @@ def test_domain_depth() -> None:
         Domain.box((0, 0, 0), (0.02, 0, 0.06))
 
 
+def test_depth_in_a_domain_along_a_tilted_shaft() -> None:
+    placement = Placement.along((0.1, 0.2, -0.3), (1, -2, 2), roll=0.3)
+    domain = Domain.cylinder(placement.to_world((0, 0, 0.01)), 0.05, 0.08, placement)
+    local = [[0, 0, 0.01], [0.03, 0.04, 0.01], [0, 0, 0.06], [0.049, 0, 0.02]]
+    assert domain.depth(placement.to_world(local)) == pytest.approx([0.04, 0, -0.01, 0.001])
+    assert domain.axis == pytest.approx([1 / 3, -2 / 3, 2 / 3])
+    assert domain.to_world([0, 0, 0.04]) == pytest.approx(placement.to_world((0, 0, 0.05)))
+    assert domain.volume == pytest.approx(np.pi * 0.05**2 * 0.08)
+    assert domain.circumradius == pytest.approx(np.hypot(0.05, 0.04))
+    assert domain.upright().centre == pytest.approx([0, 0, 0.01])
+    assert domain.upright().frame is None
+
+
+def test_a_tilted_needle_fits_its_own_domain_and_not_an_upright_one() -> None:
+    tilted = place(NEEDLE, (0, 0, 0), (1, 0, 0.2))
+    centre = conductor_centre([tilted])
+    own = Geometry.build([tilted], Domain.cylinder(centre, 0.01, 0.06, tilted.placement))
+    assert not own.axisymmetric
+    with pytest.raises(GeometryError, match="inside the cylinder"):
+        Geometry.build([tilted], Domain.cylinder(centre, 0.01, 0.06))
+
+
 def test_auto_dimension_follows_the_symmetry() -> None:
     upright, tilted = place(), place(NEEDLE, (0, 0, 0), (0.1, 0, 1))
     assert Geometry.build([upright], block(upright)).axisymmetric

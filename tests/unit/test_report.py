@@ -28,10 +28,16 @@ from ablationsim.report import (
 )
 from ablationsim.report.antenna import drawing
 from ablationsim.report.build import report_data
-from ablationsim.report.figures import antennas, cross_section, histories
+from ablationsim.report.data import Surroundings, ZoneWithout
+from ablationsim.report.figures import antennas, cross_section, heat_sink, histories
 from ablationsim.report.html import fixed, render, signed, significant
-from ablationsim.report.section import plane_through, section
+from ablationsim.report.scene import render as render_scene
+from ablationsim.report.scene import scene_of
+from ablationsim.report.section import Plane, plane_through, section
+from ablationsim.report.vessels import BRANCHES, branch_table, outlines
 from ablationsim.results.export import write_fields, write_series, write_surface
+from ablationsim.vessels.tube import tube
+from ablationsim.vessels.vessel import Branch, Fluid, Vessel, Wall
 from ablationsim.zone import isotherm_metrics, measure, zone_document, zone_surface
 
 RADIUS = 0.000735
@@ -651,3 +657,229 @@ def test_a_microwave_run_is_reported(tmp_path):
     text = words(page.read_text(encoding="utf-8"))
     assert "Setting of the generator 10.00 W 100.0 %" in text
     assert not re.search(r"\b(nan|inf|None)\b|[Vv]oltage|[Ii]mpedance|electrode", text)
+
+
+# -- vessels -----------------------------------------------------------------------------------------------------------
+
+
+def vessel(name: str, kind: str, start, end, diameter: float) -> Vessel:
+    shape = tube(np.array([start, end]), diameter)
+    flow = Branch("1", shape.centreline.points[0], shape.centreline.radii[0], {}, 1e-6, "fixed", 800.0)
+    return Vessel(name, kind, shape.wall, (flow,), Fluid("blood", 1060.0, 3617.0, 0.52, 3.5e-3, 0.7), 310.15)
+
+
+PORTAL = vessel("portal", "portal_vein", (0.008, 0.011, -0.04), (0.008, 0.011, 0.04), 0.005)
+HEPATIC = vessel("hepatic", "hepatic_vein", (-0.04, 0.0, -0.01), (0.04, 0.0, -0.01), 0.004)
+
+
+def carried(branches: int = 13) -> dict:
+    """What zone.json says of two trees; the branches of the first carry off 1, 2, 3, ... J."""
+
+    def branch(k: int, energy: float) -> dict:
+        return {
+            "name": f"b{k}",
+            "diameter_mm": 5.04,
+            "length_mm": 80.0,
+            "flow_ml_min": 250.0,
+            "wall_coefficient_w_m2_k": 812.4,
+            "equilibration_length_mm": 1234.0,
+            "model": "transport" if k == 2 else "fixed",
+            "energy_j": energy,
+            "share": energy / 1000.0,
+            "distance_mm": None if k == 1 else 8.46,
+            "outlet_temperature_c": 41.27 if k == 2 else None,
+        }
+
+    portal = {"name": "portal", "kind": "portal_vein", "fluid": "blood", "inlet_temperature_c": 37.0}
+    portal |= {"branches": [branch(k, float(k)) for k in range(1, branches + 1)]}
+    hepatic = portal | {"name": "hepatic", "kind": "hepatic_vein", "branches": [branch(1, 50.0)]}
+    trees = []
+    for tree in (portal, hepatic):
+        energy = sum(part["energy_j"] for part in tree["branches"])
+        trees.append(tree | {"energy_j": energy, "share": energy / 1000.0})
+    total = sum(tree["energy_j"] for tree in trees)
+    return {"energy_j": total, "share": total / 1000.0, "trees": trees}
+
+
+def sink_data() -> ReportData:
+    base = make_data(False, 0.009)
+    compared = {
+        "without_vessels": {"volume_ml": 31.24, "axial_length_mm": 40.0, "sphericity_axes": None},
+        "lost_ml": 3.5,
+        "lost_percent": 11.2,
+        "branches": [
+            {
+                "tree": "portal",
+                "name": "b13",
+                "diameter_mm": 5.0,
+                "distance_mm": 8.46,
+                "radius_mm": 7.25,
+                "radius_without_mm": 14.5,
+                "remaining_percent": 50.0,
+            }
+        ],
+    }
+    surroundings = Surroundings(
+        (PORTAL, HEPATIC),
+        np.array([0.0065, 0.009, 0.015]),
+        ZoneWithout(base.mesh, base.level + 1.0),
+        tube(np.array([[0, 0, 0.01], [0, 0, 0.02]]), 0.01).wall,
+        ["portal: no flow given"],
+    )
+    needle = dataclasses.replace(base.applicators[0], tines=())
+    zone = base.zone | {"vessels": carried(), "heat_sink": compared}
+    return dataclasses.replace(base, zone=zone, surroundings=surroundings, applicators=[needle])
+
+
+@pytest.fixture(scope="module")
+def sink() -> ReportData:
+    return sink_data()
+
+
+PICTURES = {"cross_section.png": b"", "histories.png": b"", "heat_sink.png": b""}
+
+
+def area(loop: np.ndarray) -> float:
+    """Positive when the loop runs with its inside on the left."""
+    x, y = loop.T
+    return 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
+
+
+def test_a_tube_is_cut_in_a_circle_or_in_a_strip():
+    across = Plane(np.zeros(3), np.array([1.0, 0, 0]), np.array([0, 1.0, 0]))
+    (circle,) = outlines(PORTAL.wall, across)
+    # The polygon has the circumference or the area of the circle: less than 1 % between the two.
+    assert area(circle) == pytest.approx(math.pi * 2.5**2, rel=0.01)
+    assert circle.mean(axis=0) == pytest.approx([8.0, 11.0], abs=1e-6)
+    along = Plane(np.array([0.008, 0.011, 0.0]), np.array([1.0, 0, 0]), np.array([0, 0, 1.0]))
+    (strip,) = outlines(PORTAL.wall, along)
+    assert area(strip) == pytest.approx(5.0 * 80.0, rel=0.01)
+    assert outlines(PORTAL.wall, Plane(np.array([0, 0, 0.05]), across.right, across.up)) == []
+
+
+def test_a_hole_in_a_section_runs_the_other_way_round():
+    inner = tube(np.array([[0.008, 0.011, -0.03], [0.008, 0.011, 0.03]]), 0.002).wall
+    points = np.vstack([PORTAL.wall.points, inner.points])
+    triangles = np.vstack([PORTAL.wall.triangles, inner.triangles[:, ::-1] + len(PORTAL.wall.points)])
+    pipe = Wall(points, triangles, np.zeros(len(triangles), dtype=bool))
+    areas = sorted(area(loop) for loop in outlines(pipe, Plane(np.zeros(3), *np.eye(3)[:2])))
+    assert areas == pytest.approx([-math.pi, math.pi * 2.5**2], rel=0.01)
+
+
+def test_a_line_that_does_not_close_is_drawn_whole():
+    open_wall = Wall(PORTAL.wall.points, PORTAL.wall.triangles[5:], PORTAL.wall.capped[5:])
+    whole = sum(len(loop) for loop in outlines(PORTAL.wall, Plane(np.array([0.008, 0.011, 0]), *np.eye(3)[[0, 2]])))
+    cut = outlines(open_wall, Plane(np.array([0.008, 0.011, 0]), *np.eye(3)[[0, 2]]))
+    assert len(cut) >= 1
+    assert sum(len(loop) for loop in cut) >= whole - 6
+
+
+def test_the_table_of_branches_shows_the_ten_that_carry_off_most():
+    table = branch_table(carried())
+    assert [row.branch["energy_j"] for row in table.rows] == [50.0, *range(13, 4, -1)]
+    assert (table.rows[0].tree, table.rows[0].bar, table.rows[1].bar) == ("hepatic", 100.0, 26.0)
+    assert table.others == 4
+    assert table.others_energy_j == 1 + 2 + 3 + 4
+    assert table.others_share == pytest.approx(0.010)
+    few = branch_table(carried(3))
+    assert (len(few.rows), few.others, few.others_energy_j) == (4, 0, 0)
+    assert BRANCHES == 10
+
+
+def test_the_page_says_what_vessels_carry_off(sink):
+    text = words(render(sink, PICTURES))
+    for part in (
+        "Vessels carried off 0.14 kJ, 14 % of the energy put in.",
+        f"The zone has {sink.zone['volume_ml']:.1f} mL with them and 31.2 mL without: 11.2 % are lost.",
+        "portal portal vein blood 37.0 °C 13 0.09 kJ 9.1 %",
+        "hepatic b1 5.0 mm 80 mm 250 mL/min – 812 W/m²/K 1 234 mm – 50 J 5.0 %",
+        "portal b13 5.0 mm 80 mm 250 mL/min 8.5 mm 812 W/m²/K",
+        "4 others 10 J 1.0 %",
+        "Sphericity, axes (short axis / long axis) –",
+        "portal b13 5.0 mm 8.5 mm 14.5 mm 7.2 mm 50 %",
+        "1 note on the vessels portal: no flow given",
+        "could not render without a display",
+    ):
+        assert part in text, part
+    assert "adds the zone without vessels" not in text
+
+
+def test_a_warmed_branch_says_how_warm_it_leaves(sink):
+    data = dataclasses.replace(sink, zone=sink.zone | {"vessels": carried(3)})
+    assert re.search(r"portal b2 .* 41\.3 °C 2 J 0\.2 %", words(render(data, PICTURES)))
+
+
+def test_a_run_without_its_comparison_says_how_to_get_it(sink):
+    zone = {key: value for key, value in sink.zone.items() if key != "heat_sink"}
+    alone = dataclasses.replace(sink.surroundings, without=None, nearest=None)
+    data = dataclasses.replace(sink, zone=zone, surroundings=alone)
+    text = words(render(data, PICTURES))
+    assert "ablationsim heat-sink adds the zone without vessels" in text
+    assert "are lost" not in text
+    figure = heat_sink(data)
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["Through the shaft", "At right angles to it"]
+    assert "zone edge without vessels" not in [entry.get_text() for entry in figure.legends[0].get_texts()]
+
+
+def test_vessels_that_cannot_be_drawn_are_still_in_the_table(sink):
+    text = words(render(dataclasses.replace(sink, surroundings=None), NO_PICTURES))
+    assert "portal portal vein blood 37.0 °C" in text
+    assert "without a display" not in text
+
+
+def test_a_run_without_vessels_has_no_word_of_them(page):
+    assert not re.search(r"[Vv]essel|[Hh]eat sink", words(page))
+
+
+def test_names_of_vessels_cannot_become_markup(sink):
+    evil = "<script>alert(1)</script>"
+    vessels = carried(2)
+    vessels["trees"][0]["name"] = vessels["trees"][1]["branches"][0]["name"] = evil
+    page = render(dataclasses.replace(sink, zone=sink.zone | {"vessels": vessels}), PICTURES)
+    assert "script" not in Words(page).tags
+    assert evil in Words(page).text
+
+
+def test_the_planes_of_the_heat_sink_hold_the_nearest_vessel(sink):
+    figure = heat_sink(sink)
+    first, second = figure.axes[:2]
+    assert [ax.get_title() for ax in (first, second)] == ["Through the nearest vessel", "At right angles to it"]
+    assert first.get_ylim() == second.get_ylim()
+    assert first.get_aspect() == second.get_aspect() == 1
+    labels = [entry.get_text() for entry in figure.legends[0].get_texts()]
+    assert labels[:2] == ["zone edge with vessels", "zone edge without vessels"]
+    assert labels[-3:] == ["portal vein", "hepatic vein", "tumour"]
+    plane = plane_through(sink.applicators, sink.surroundings.nearest)
+    assert plane.normal @ (sink.surroundings.nearest - plane.origin) == pytest.approx(0.0, abs=1e-15)
+    filled = [patch.get_path() for patch in first.patches if type(patch).__name__ == "PathPatch"]
+    # The plane through (6.5, 9) mm cuts the portal vein, which runs along it, and the hepatic vein below the tip.
+    assert len(filled) == 2
+
+
+def test_the_cross_section_shows_vessels(sink):
+    drawn = [type(patch).__name__ for patch in cross_section(sink).axes[0].patches]
+    assert drawn.count("PathPatch") == 2
+
+
+def test_the_histories_show_what_vessels_carry_off(sink):
+    columns = history() | {"vessel_portal_w": np.full(1561, 4.0), "vessel_left hepatic_w": np.full(1561, 2.0)}
+    row = histories(dataclasses.replace(sink, history=columns)).axes[-1]
+    assert row.get_ylabel() == "to vessels / W"
+    assert [line.get_label() for line in row.lines] == ["portal", "left hepatic"]
+
+
+def test_the_scene_holds_everything_and_looks_at_the_zone(sink):
+    scene = scene_of(sink)
+    colours = [part.colour for part in scene.parts]
+    assert len(colours) == len(set(colours)) == 6  # zone, two vessels, tumour, shaft, electrode
+    zone = scene.parts[0].points
+    assert scene.centre == pytest.approx((zone.min(axis=0) + zone.max(axis=0)) / 2, abs=2.0)
+    assert scene.height == pytest.approx(max(60.0, 1.25 * np.ptp(zone, axis=0).max()), rel=0.05)
+    assert all(eye @ scene.up > 0 for eye in scene.eyes)
+
+
+def test_where_nothing_can_be_rendered_there_is_no_picture(sink, tmp_path, monkeypatch):
+    """A computer whose graphics library aborts the process."""
+    (tmp_path / "pyvista.py").write_text("import os\nos.abort()\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert render_scene(scene_of(sink)) is None

@@ -150,9 +150,13 @@ def test_joule_heat_of_a_uniform_field(space: P1Space) -> None:
     potential = 100.0 * space.mesh.points[:, -1]
     heat = np.empty(space.n_nodes)
     sigma = np.full(len(space.mesh.cells), 0.2)
-    power = joule_heat(potential, potential, sigma, space.mesh.cells, space.element_stiffness, space.averaging, heat)
+    whole, half = np.ones_like(sigma), np.full_like(sigma, 0.5)
+    elements = (space.mesh.cells, space.element_stiffness, space.averaging)
+    power = joule_heat(potential, potential, sigma, whole, *elements, heat)
     assert power == pytest.approx(0.2 * 100.0**2 * space.volume.sum())
     assert heat == pytest.approx(0.2 * 100.0**2 * space.lumped_mass)
+    assert joule_heat(potential, potential, sigma, half, *elements, heat) == pytest.approx(power)
+    assert heat.sum() == pytest.approx(0.5 * power)
 
 
 def test_shifted_cg_solves_and_reports_failure(space: P1Space) -> None:

@@ -11,6 +11,7 @@ from ablationsim.errors import TissueError
 from ablationsim.provenance import citations
 from ablationsim.tissue import Tissue, laws
 from ablationsim.tissue.laws import PiecewiseLinear, latent_capacity
+from ablationsim.tissue.perfusion import embolised_factor, perfusion_states
 from ablationsim.tissue.tissue import PROPERTIES
 
 NAMES = Tissue.names()
@@ -36,7 +37,8 @@ def test_shipped_sets():
         "liver_human",
         "liver_cirrhotic",
     }
-    assert expected | {"hcc", "metastasis", "liver_constant_properties"} == set(NAMES)
+    others = {"liver_steatotic", "hcc", "metastasis", "liver_constant_properties"}
+    assert expected | others == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -57,6 +59,37 @@ def test_perfusion_and_start_temperature_of_the_sets():
     assert Tissue.load("liver_human").initial_temperature == pytest.approx(310.15)
     assert Tissue.load("liver_cirrhotic").perfusion < Tissue.load("liver_human").perfusion
     assert Tissue.load("hcc").perfusion < Tissue.load("metastasis").perfusion
+
+
+def test_perfusion_states_have_value_range_and_source():
+    states = {state.name: state.perfusion for state in perfusion_states()}
+    assert set(states) == set(NAMES)
+    # 44.7, 6.5 and 19.3 mL/min/100 g at 1060 kg/m3.
+    for name, per_mass in (("liver_cirrhotic", 44.7), ("hcc", 6.5), ("metastasis", 19.3)):
+        assert states[name].value == pytest.approx(per_mass / 60.0 * 1e-6 / 0.1 * 1060.0, rel=0.06)
+    for name, perfusion in states.items():
+        if name != "liver_constant_properties":
+            assert perfusion.range is not None
+            assert perfusion.range[0] <= perfusion.value <= perfusion.range[1]
+    values = [state.perfusion.value for state in perfusion_states()]
+    assert values == sorted(values, reverse=True)
+    assert values[-1] == 0.0
+
+
+def test_fatty_liver_lies_between_healthy_and_cirrhotic_liver():
+    fatty = Tissue.load("liver_steatotic")
+    assert Tissue.load("liver_cirrhotic").perfusion < fatty.perfusion < Tissue.load("liver_human").perfusion
+    assert fatty.value("thermal_conductivity") < Tissue.load("liver_human").value("thermal_conductivity")
+    assert {fatty.sources[key].status for key in ("perfusion", "thermal_conductivity")} == {"assumed"}
+    assert fatty.initial_temperature == pytest.approx(310.15)
+
+
+def test_embolisation_leaves_little_of_the_perfusion():
+    left = embolised_factor()
+    assert left.range == (0.0, 0.3)
+    assert left.value == 0.15
+    assert left.status == "assumed"
+    assert "0.5 is outside the range 0 to 0.3" in left.outside(0.5)
 
 
 def test_unknown_set_names_the_nearest():

@@ -1,7 +1,8 @@
-"""Volume of the part of a mesh where a linear function is positive: compiled, as every time step asks for it."""
+"""The part of a mesh, or of a single tetrahedron, where a linear function is positive."""
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 
@@ -30,6 +31,30 @@ def volume_above_zero(points, cells, level, volumes, axisymmetric):
         else:
             total += volumes[e] * _wedge(cells[e], level)
     return total
+
+
+@njit(cache=True)
+def positive_shares(levels, shares):
+    """Share of each tetrahedron where the linear function with the values ``levels`` (m, 4) at its corners is positive,
+    into ``shares`` (m,)."""
+    cell = np.arange(4)
+    flat = np.zeros((4, 3))
+    for e in range(levels.shape[0]):
+        level = levels[e]
+        inside = 0
+        for a in range(4):
+            if level[a] > 0.0:
+                inside += 1
+        if inside == 0:
+            shares[e] = 0.0
+        elif inside == 4:
+            shares[e] = 1.0
+        elif inside == 1:
+            shares[e] = _cut_off(flat, cell, level, 1.0, False, True)
+        elif inside == 3:
+            shares[e] = 1.0 - _cut_off(flat, cell, level, 1.0, False, False)
+        else:
+            shares[e] = _wedge(cell, level)
 
 
 @njit(cache=True)

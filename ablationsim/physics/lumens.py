@@ -1,0 +1,84 @@
+"""The insides of vessels in a mesh: which part of it is tissue, and what takes the place of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablationsim.fem.kernels import Array
+from ablationsim.fem.tissue_share import LEAST, TissueShare
+from ablationsim.mesh.mesh import Mesh
+from ablationsim.vessels.distance import WallDistance
+from ablationsim.vessels.vessel import Vessel
+
+
+def fitted_facets(mesh: Mesh, vessel: Vessel) -> str | None:
+    """Name of the facets of the mesh that are the wall of a vessel; None where the mesh does not know of it."""
+    name = vessel.facets or f"vessel:{vessel.name}"
+    return name if name in mesh.facets else None
+
+
+class Lumens:
+    """Insides of the vessels that flow; vessels whose blood stands still are tissue like the rest.
+
+    Parameters
+    ----------
+    mesh : Mesh
+        Tetrahedra.
+    vessels : sequence of Vessel
+        At least one.
+
+    Attributes
+    ----------
+    tissue : TissueShare
+        What they leave of each element.
+    blood_temperature : (n,) array
+        Of the blood at nodes that touch no tissue; NaN at all others [K].
+    limit : (n,) array
+        Height of the zone's level above which a node cannot lie for the zone to end at the wall at the latest:
+        millimetres outside the vessel, negative inside; infinite at nodes away from walls.
+    blood_conductivity : (m,) array
+        Electric conductivity of what flows, times its part of the element's volume relative to that of the tissue
+        [S/m].
+    """
+
+    def __init__(self, mesh: Mesh, vessels: Sequence[Vessel]) -> None:
+        self._vessels = vessels
+        self._distances = [WallDistance(vessel.wall) for vessel in vessels]
+        lumen = [cells for name, cells in mesh.regions.items() if name.startswith("lumen:")]
+        self.tissue = TissueShare.of_region(mesh, np.concatenate([np.zeros(0, dtype=np.int32), *lumen]))
+        embedded = [
+            distance
+            for vessel, distance in zip(vessels, self._distances, strict=True)
+            if fitted_facets(mesh, vessel) is None
+        ]
+        if embedded:
+            self.tissue = self.tissue.both(TissueShare.outside(mesh, embedded))
+        share = self.tissue.share
+        touches_tissue = np.zeros(len(mesh.points), dtype=bool)
+        touches_tissue[mesh.cells[share > 0.0]] = True
+        inner = np.flatnonzero(~touches_tissue)
+        self.blood_temperature: Array = np.full(len(mesh.points), np.nan)
+        temperatures = np.array([vessel.inlet_temperature for vessel in vessels])
+        self.blood_temperature[inner] = temperatures[self._nearest(mesh.points[inner])]
+        partly = np.flatnonzero(share < 1.0)
+        near = np.unique(mesh.cells[partly])
+        self.limit: Array = np.full(len(mesh.points), np.inf)
+        self.limit[near] = 1e3 * self._distance(mesh.points[near])
+        centres = mesh.points[mesh.cells[partly]].mean(axis=1)
+        conductivities = np.array([vessel.fluid.electric_conductivity for vessel in vessels])
+        left = np.maximum(share[partly], LEAST)
+        self.blood_conductivity: Array = np.zeros(len(share))
+        self.blood_conductivity[partly] = conductivities[self._nearest(centres)] * (1.0 - left) / left
+
+    def _distance(self, points: Array) -> Array:
+        """Signed distance of the points ``(p, 3)`` to the nearest wall [m]."""
+        return np.min([distance(points) for distance in self._distances], axis=0)
+
+    def _nearest(self, points: Array) -> NDArray[np.intp]:
+        """Number of the vessel that each of the points ``(p, 3)`` is deepest in, or nearest to."""
+        if len(points) == 0:
+            return np.zeros(0, dtype=np.intp)
+        return np.argmin([distance(points) for distance in self._distances], axis=0)
