@@ -13,9 +13,17 @@ from ablationsim.errors import AblationSimError
 
 _PACKAGES = (
     "numpy", "scipy", "scikit-fem", "numba", "pyamg", "gmsh", "meshio", "matplotlib", "pydantic", "pint", "jinja2",
+    "pyvista", "nibabel", "SimpleITK", "scikit-image", "networkx",
 )  # fmt: skip
-_GMSH_LIBRARIES = ("libGLU.so.1", "libXcursor.so.1", "libXft.so.2", "libXinerama.so.1")
-_GMSH_CURE = "Debian and Ubuntu: apt-get install libglu1-mesa libxcursor1 libxft2 libxinerama1"
+_SYSTEM = (
+    (
+        "system libraries of gmsh",
+        ("libGL.so.1", "libGLU.so.1", "libXcursor.so.1", "libXft.so.2", "libXinerama.so.1"),
+        "libgl1 libglu1-mesa libxcursor1 libxft2 libxinerama1",
+    ),
+    ("system libraries of pictures in space", ("libEGL.so.1",), "libegl1 libgl1-mesa-dri"),
+)
+"""What needs them, the libraries, and the packages of Debian and Ubuntu that bring them."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +63,10 @@ def _version(name: str) -> str | None:
 
 
 def _system() -> Iterator[Finding]:
-    missing = [name for name in _GMSH_LIBRARIES if not _loads(name)]
-    text = "not found: " + ", ".join(missing) if missing else "all found"
-    yield Finding("system libraries of gmsh", not missing, text, _GMSH_CURE if missing else "")
+    for title, libraries, packages in _SYSTEM:
+        missing = [name for name in libraries if not _loads(name)]
+        text = "not found: " + ", ".join(missing) if missing else "all found"
+        yield Finding(title, not missing, text, f"Debian and Ubuntu: apt-get install {packages}" if missing else "")
 
 
 def _loads(library: str) -> bool:

@@ -138,6 +138,8 @@ class Problem:
         In kelvin.
     limit : (n,) array, optional
         What a level of the zone is cut at, so that no zone reaches into a vessel.
+    coldest : (n,) array, optional
+        Least temperature that is shown at a node [K].
     """
 
     bioheat: Bioheat
@@ -148,6 +150,11 @@ class Problem:
     initial_temperature: float
     control: TimeControl = field(default_factory=TimeControl)
     limit: Array | None = None
+    coldest: Array | None = None
+
+    def shown(self, temperature: Array) -> Array:
+        """The temperature ``(n,)`` as people see it: inside vessels no colder than their blood."""
+        return temperature if self.coldest is None else np.maximum(temperature, self.coldest)
 
     def level(self, damage: Damage) -> Array:
         """Level ``(n,)`` of the zone, which is where it is positive."""

@@ -39,7 +39,7 @@ class VesselSection(Section):
     surface : str or None
         Triangulated surface (.stl, .ply, .vtp, .obj) or volume mesh (.msh, .vtu, .xdmf, .mesh) with the vessel in it.
     part : str or None
-        Name or number of the region or facets of a volume mesh.
+        Name or number of the region or facets of a volume mesh; name of the tree in a file with several centrelines.
     centreline : str or None
         Centrelines with radii (.vtp, .csv).
     labels : str or None

@@ -39,6 +39,9 @@ class Lumens:
     limit : (n,) array
         Height of the zone's level above which a node cannot lie for the zone to end at the wall at the latest:
         millimetres outside the vessel, negative inside; infinite at nodes away from walls.
+    coldest : (n,) array
+        Temperature of the blood at nodes inside vessels, minus infinity at all others [K]: the linear temperature of an
+        element that the wall crosses goes on below it inside.
     blood_conductivity : (m,) array
         Electric conductivity of what flows, times its part of the element's volume relative to that of the tissue
         [S/m].
@@ -67,6 +70,9 @@ class Lumens:
         near = np.unique(mesh.cells[partly])
         self.limit: Array = np.full(len(mesh.points), np.inf)
         self.limit[near] = 1e3 * self._distance(mesh.points[near])
+        inside = np.flatnonzero(self.limit < 0.0)
+        self.coldest: Array = np.full(len(mesh.points), -np.inf)
+        self.coldest[inside] = temperatures[self._nearest(mesh.points[inside])]
         centres = mesh.points[mesh.cells[partly]].mean(axis=1)
         conductivities = np.array([vessel.fluid.electric_conductivity for vessel in vessels])
         left = np.maximum(share[partly], LEAST)

@@ -109,7 +109,7 @@ def scene_of(data: ReportData) -> Scene:
         wall = vessel.wall
         parts.append(Part(1e3 * wall.points, wall.triangles, KINDS[vessel.kind].colour))
     if surroundings.tumour is not None:
-        parts.append(Part(1e3 * surroundings.tumour.points, surroundings.tumour.triangles, TUMOUR, 0.6))
+        parts.append(Part(1e3 * surroundings.tumour.points, surroundings.tumour.triangles, TUMOUR))
     for applicator in data.applicators:
         radius = 1e3 * float(applicator.outline[:, 0].max())
         shaft = float(np.clip(applicator.outline[-1, 1], 2e-3 * height, None))

@@ -100,7 +100,7 @@ class Recorder:
         march, state = self.march, self.march.state
         on_grid = _same(state.time, FRAME_INTERVAL * round(state.time / FRAME_INTERVAL))
         if on_grid or march.finished or _same(state.time, march.power_off):
-            self.frames.append(state.time, state.temperature)
+            self.frames.append(state.time, march.problem.shown(state.temperature))
         if len(self.history) and self.history.last("time_s") == state.time:
             # A generator changed its phase between two steps.
             return

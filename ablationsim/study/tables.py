@@ -123,8 +123,9 @@ def toward_table(comparisons: Sequence[Comparison]) -> Table:
                 f"{toward.tree} {toward.branch}",
                 f"{toward.diameter_mm:.1f} mm",
                 f"{toward.distance_mm:.1f} mm",
-                _or_dash(toward.radius_without_mm, 1, "mm"),
-                _or_dash(toward.radius_mm, 1, "mm"),
+                # Where no zone lies in the direction of a branch there is nothing to compare.
+                _or_dash(toward.radius_without_mm or None, 1, "mm"),
+                _or_dash(toward.radius_mm if toward.radius_without_mm else None, 1, "mm"),
                 _or_dash(toward.remaining_percent, 0, "%"),
             )
     return table

@@ -170,10 +170,10 @@ class Shapes:
                 lambda: _of_wall(*read_wall(Path(surface), unit, orientation, part)),
             )
         if section.centreline is not None:
-            path = Path(section.centreline)
+            path, tree = Path(section.centreline), section.part
             return self._once(
-                ("centreline", path, unit, orientation),
-                lambda: _of_centreline(read_centreline(path, unit, orientation)),
+                ("centreline", path, unit, orientation, tree),
+                lambda: _of_centreline(read_centreline(path, unit, orientation, tree)),
             )
         if section.labels is not None and section.label is not None:
             labels, label = section.labels, section.label

@@ -15,6 +15,7 @@ coincide, be it at their ends or on the way. Other columns are not looked at.
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,9 @@ class _Lines:
     rows: tuple[str, ...]  # how each point is called in messages
 
 
-def read_centreline(path: str | Path, unit: LengthUnit, orientation: Orientation | None) -> Centreline:
+def read_centreline(
+    path: str | Path, unit: LengthUnit, orientation: Orientation | None, part: str | None = None
+) -> Centreline:
     """Read the centrelines of a vessel tree.
 
     Lines that meet, cross or run on in each other are taken apart into branches from one junction or tip to the next;
@@ -66,6 +69,8 @@ def read_centreline(path: str | Path, unit: LengthUnit, orientation: Orientation
         Of coordinates and radii.
     orientation : {"RAS", "LPS"} or None
         Axes of the file; as they are when None.
+    part : str, optional
+        Which tree of a .csv with a column "tree".
 
     Returns
     -------
@@ -78,9 +83,8 @@ def read_centreline(path: str | Path, unit: LengthUnit, orientation: Orientation
         When the file is missing, damaged or too large, lacks a column or array, or a radius is no vessel's.
     """
     path = Path(path)
-    readers = {".vtp": _from_vtp, ".csv": _from_csv}
-    if path.suffix.lower() not in readers:
-        raise MeshError(f"A file of centrelines ends in {' or '.join(readers)}, got '{path.name}'.")
+    if path.suffix.lower() not in (".vtp", ".csv"):
+        raise MeshError(f"A file of centrelines ends in .vtp or .csv, got '{path.name}'.")
     if not path.is_file():
         raise MeshError(f"There is no centreline file {path}.")
     if path.stat().st_size > _LARGEST_FILE:
@@ -88,7 +92,7 @@ def read_centreline(path: str | Path, unit: LengthUnit, orientation: Orientation
     if not path.stat().st_size:
         raise MeshError(f"{path}: the file is empty.")
     try:
-        lines = readers[path.suffix.lower()](path, unit)
+        lines = _from_csv(path, unit, part) if path.suffix.lower() == ".csv" else _from_vtp(path)
     except OSError as error:
         raise MeshError(f"The centreline file {path} cannot be read: {error.strerror or error}.") from error
     if len(lines.points) > MOST_POINTS:
@@ -111,7 +115,7 @@ def read_centreline(path: str | Path, unit: LengthUnit, orientation: Orientation
         raise MeshError(f"{path}: {error}") from error
 
 
-def _from_vtp(path: Path, unit: LengthUnit) -> _Lines:
+def _from_vtp(path: Path) -> _Lines:
     found = read_foreign(path)
     starts, numbers = found["line_starts"], found["lines"]
     if not len(numbers):
@@ -125,7 +129,7 @@ def _from_vtp(path: Path, unit: LengthUnit) -> _Lines:
     return _Lines(points, radii, starts, names, tuple(f"point {i + 1}" for i in numbers))
 
 
-def _from_csv(path: Path, unit: LengthUnit) -> _Lines:
+def _from_csv(path: Path, unit: LengthUnit, part: str | None) -> _Lines:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
@@ -134,9 +138,7 @@ def _from_csv(path: Path, unit: LengthUnit) -> _Lines:
             table = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise MeshError(f"{path}: the file is no table of text: {error}.") from error
-    trees = {row[where["tree"]].strip() for _, row in table if "tree" in where and where["tree"] < len(row)}
-    if len(trees) > 1:
-        raise MeshError(f"{path}: it holds the trees {', '.join(sorted(trees))}; give each in a file of its own.")
+    table = _of_tree(table, where, part, path)
     branches: dict[str, list[tuple[int, list[float]]]] = {}
     for line, row in table:
         try:
@@ -157,6 +159,22 @@ def _from_csv(path: Path, unit: LengthUnit) -> _Lines:
         tuple(f"branch '{name}'" for name in branches),
         tuple(f"row {line}" for line, _ in every),
     )
+
+
+def _of_tree(
+    table: list[tuple[int, list[str]]], where: dict[str, int], part: str | None, path: Path
+) -> list[tuple[int, list[str]]]:
+    """The rows of the tree that is asked for."""
+    column = where.get("tree", math.inf)
+    named = [(row[int(column)].strip() if column < len(row) else "", line, row) for line, row in table]
+    trees = sorted({name for name, _, _ in named if name})
+    if part is None and len(trees) <= 1:
+        return table
+    if part not in trees:
+        held = f"it holds the trees {', '.join(trees)}" if trees else "it has no column tree"
+        asked = f"there is no tree '{part}' in it" if part is not None else "part says which of them is meant"
+        raise MeshError(f"{path}: {held}; {asked}.")
+    return [(line, row) for name, line, row in named if name == part]
 
 
 def _columns(header: list[str], unit: LengthUnit, path: Path) -> dict[str, int]:

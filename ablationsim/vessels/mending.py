@@ -272,7 +272,13 @@ def _fault(piece: _Piece) -> tuple[str, Floats] | None:
 
 
 def _meshfix(points: Floats, triangles: Ints) -> Any:
-    """The same surface for MeshFix (a PyTMesh)."""
+    """The same surface for MeshFix (a PyTMesh).
+
+    Raises
+    ------
+    ImportError
+        If MeshFix is not installed: its licence (GPL) keeps it from being a dependency of everyone.
+    """
     from pymeshfix import PyTMesh
 
     fix = PyTMesh()
@@ -291,7 +297,13 @@ def _crowd(places: Floats, size: float) -> Floats:
 def _mended(piece: _Piece, what: str, where: Floats, notes: list[str]) -> _Piece:
     """Mend with MeshFix; refuse when a fault stays or the surface is another one than before."""
     fault = f"{what[0].upper()}{what[1:]}, near {place(where)}"
-    fix = _meshfix(piece.points, piece.triangles)
+    try:
+        fix = _meshfix(piece.points, piece.triangles)
+    except ImportError as error:
+        raise MeshError(
+            f"{fault}. MeshFix, which could mend it, is not installed: pip install 'ablationsim[repair]' (GPL), or "
+            "mend it in the program that made it."
+        ) from error
     fix.fill_small_boundaries(0, True)
     after = _of_meshfix(fix)
     left = _fault(after)

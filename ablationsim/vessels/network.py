@@ -20,7 +20,7 @@ from ablationsim.vessels.vessel import Floats, Ints
 # Voxels that touch at a corner are 1.73 voxels apart; the next ones are 2.
 _TOUCHING = 1.8
 # A spur sticks out of the vessel by less than this part of the radius where it begins.
-_SPUR = 0.5
+_SPUR = 1.0
 # A ring shorter than this many radii surrounds no hole that could be seen.
 _RING = 6.0
 

@@ -459,6 +459,15 @@ def test_branch_that_leaves_on_the_way_divides_the_other(tmp_path: Path) -> None
         read_centreline(path, "cm", None)
 
 
+def test_one_tree_of_a_file_with_several(tmp_path: Path) -> None:
+    path = tmp_path / "trees.csv"
+    path.write_text("tree,branch,x,y,z,radius\np,a,0,0,0,1\np,a,0,0,5,1\nq,a,0,0,0,2\nq,a,0,0,9,2\n")
+    assert read_centreline(path, "mm", None, "q").radii[0] == pytest.approx([2e-3, 2e-3])
+    assert read_centreline(path, "mm", None, "p").points[0][-1] == pytest.approx([0.0, 0.0, 5e-3])
+    with pytest.raises(MeshError, match="it holds the trees p, q; there is no tree 'r' in it"):
+        read_centreline(path, "mm", None, "r")
+
+
 def test_ring_is_one_branch(tmp_path: Path) -> None:
     path = tmp_path / "ring.csv"
     corners = [(0, 0), (10, 0), (10, 10), (0, 10), (0, 0)]
@@ -501,7 +510,7 @@ def test_polylines_of_vtk_that_share_their_trunk(tmp_path: Path) -> None:
         ("branch,x,y,z,radius\na,0,0,0,1\na,0,0\n", "row 3 does not have a number in each"),
         ("branch,x,y,z,radius\na,0,0,0,1\na,0,inf,0,1\n", "the coordinates of point 2 are not finite"),
         ("branch,x,y,z,radius\na,0,0,0,1\na,0,0,9,1\nb,0,0,9,1\n", "branch 'b' has 1 points; a line needs two"),
-        ("tree,branch,x,y,z,radius\np,a,0,0,0,1\nq,a,0,0,9,1\n", "it holds the trees p, q; give each in a file"),
+        ("tree,branch,x,y,z,radius\np,a,0,0,0,1\nq,a,0,0,9,1\n", "it holds the trees p, q; part says"),
         ("branch,x,y,z,radius\na,0,0,0,1\na,0,0,9000,1\n", "it is 9000 mm large"),
     ],
 )

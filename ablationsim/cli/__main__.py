@@ -1,0 +1,5 @@
+"""``python -m ablationsim.cli``"""
+
+from ablationsim.cli import main
+
+main()
