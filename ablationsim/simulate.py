@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -41,7 +41,6 @@ from ablationsim.results.log import Log
 from ablationsim.results.recorder import Progress, Recorder
 from ablationsim.units import ZERO_CELSIUS
 from ablationsim.vessels.build import vessels_of
-from ablationsim.vessels.vessel import Vessel
 from ablationsim.zone import isotherm_metrics, measure, zone_document
 
 REFINEMENT = 1.5
@@ -50,6 +49,7 @@ REFINEMENT = 1.5
 _CLOSURE = 0.005  # share of the energy put in that may be unaccounted for without a warning
 _RIM = 10e-3  # m: distance from where a shaft leaves the domain within which its edge may warm without a warning
 _FIELD_CLOSURE = 1e-3  # the same for the power of an antenna's field
+_BLOOD_CLOSURE = 1e-3  # the same for the heat that passes from tissue to blood
 _REFLECTION = 0.5  # share of the power at an antenna's port that may be reflected without a warning
 
 
@@ -140,8 +140,9 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
     with _stopping_on_signals(recorder):
         march.run(recorder.observe, recorder.next_stop)
 
-    warnings = [*crossings, *_warnings(march, recorder.history)]
-    document = _zone(case, geometry, march, vessels, warnings)
+    carried = heat_carried(march, geometry, vessels) if vessels else None
+    warnings = [*crossings, *_warnings(march, recorder.history), *_vessel_warnings(carried)]
+    document = _zone(case, geometry, march, carried, warnings)
     source = march.problem.source
     warnings = [*document["warnings"], *notes]
     for warning in warnings:
@@ -182,7 +183,7 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
 
 
 def _zone(
-    case: Case, geometry: Geometry, march: March, vessels: Sequence[Vessel], warnings: list[str]
+    case: Case, geometry: Geometry, march: March, carried: Mapping[str, Any] | None, warnings: list[str]
 ) -> dict[str, Any]:
     """The content of zone.json."""
     mesh, damage, state = march.problem.bioheat.space.mesh, march.state.damage, march.state
@@ -209,7 +210,7 @@ def _zone(
             "relative_error": abs(missing) / energy.generator if energy.generator else 0.0,
         },
         microwave=source.document() if isinstance(source, MicrowaveSource) else None,
-        vessels=heat_carried(march, geometry, vessels) if vessels else None,
+        vessels=carried,
         warnings=warnings,
     )
 
@@ -275,6 +276,16 @@ def _edge(mesh: Mesh) -> NDArray[np.int32]:
         return outer
     distance, _ = cKDTree(mesh.points[rims]).query(mesh.points[outer])
     return outer[distance > _RIM]
+
+
+def _vessel_warnings(carried: Mapping[str, Any] | None) -> list[str]:
+    closure = carried["closure"] if carried else None
+    if closure is None or closure <= _BLOOD_CLOSURE:
+        return []
+    return [
+        f"The blood of vessels gained {100.0 * closure:.2g} % more or less heat than the tissue lost to it. Use a "
+        "smaller time tolerance."
+    ]
 
 
 def _antenna_warnings(source: MicrowaveSource) -> list[str]:

@@ -18,6 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from ablationsim.device.signals import Demand, Reading
+from ablationsim.errors import SolverError
 from ablationsim.fem.kernels import Array
 from ablationsim.physics.bioheat import Bioheat, HeatOperator
 from ablationsim.physics.damage import Damage, DamageModel
@@ -30,6 +31,9 @@ _D = 0.5 * GAMMA  # weight of the last flux, and of the implicit part of each st
 _ERROR = ((1.0 - _W) / 3.0 - _W, (3.0 * _W + 1.0) / 3.0 - _W, _D / 3.0 - _D)  # third-order weights less the step's
 
 _ERROR_VOLUME = 1e-6  # m3: a step's error is the root of the integral of its square over the tissue, per this volume
+_BLOOD = 2e-4  # share of the heat lost to vessels by which the heat gained by their blood may differ in a stage
+_BLOOD_POWER = 1e-4  # W: the same for vessels that take up next to nothing
+_BLOOD_LIMIT = 30
 _NEWTON = 1e-3  # Newton's last correction relative to the tolerance of a step
 
 
@@ -199,8 +203,9 @@ class Problem:
         guess = bioheat.temperature_at(content + GAMMA * dt * state.slope)
         drive = source.drive(source.field(state.time + GAMMA * dt, guess) if driven else None, demands)
         operator = self._operator(state, guess, GAMMA * dt)
-        middle = bioheat.solve_stage(operator, _D * dt, energy + _D * dt * fluxes[0], drive.heat, guess, tolerance)
-        exchanges.append(bioheat.vessel_exchange(operator, middle))
+        known = energy + _D * dt * fluxes[0]
+        middle, operator, exchange = self._stage(operator, _D * dt, known, drive.heat, guess, tolerance)
+        exchanges.append(exchange)
         powers.append(self._powers(drive, operator, middle, exchanges[1]))
         fluxes.append(bioheat.flux(operator, middle, drive.heat))
 
@@ -209,8 +214,8 @@ class Problem:
         drive = source.drive(source.field(state.time + dt, guess) if driven else None, demands)
         operator = self._operator(state, guess, dt)
         known = energy + _W * dt * (fluxes[0] + fluxes[1])
-        temperature = bioheat.solve_stage(operator, _D * dt, known, drive.heat, guess, tolerance)
-        exchanges.append(bioheat.vessel_exchange(operator, temperature))
+        temperature, operator, exchange = self._stage(operator, _D * dt, known, drive.heat, guess, tolerance)
+        exchanges.append(exchange)
         powers.append(self._powers(drive, operator, temperature, exchanges[2]))
         fluxes.append(bioheat.flux(operator, temperature, drive.heat))
 
@@ -236,6 +241,25 @@ class Problem:
             Exchange(lost, gained, exchanges[2].outlet),
             *(float(x) for x in totals),
         )
+
+    def _stage(
+        self, operator: HeatOperator, weight: float, known: Array, heat: Array, guess: Array, tolerance: float
+    ) -> tuple[Array, HeatOperator, Exchange]:
+        """Temperature at the end of a stage, with the blood of vessels that belongs to it.
+
+        The blood is first that of the temperature foreseen. As long as it gains another heat from the wall that was
+        found than the tissue lost to it, the stage is solved again with the blood of that wall.
+        """
+        bioheat = self.bioheat
+        temperature = guess
+        for _ in range(_BLOOD_LIMIT):
+            temperature = bioheat.solve_stage(operator, weight, known, heat, temperature, tolerance)
+            exchange = bioheat.vessel_exchange(operator, temperature)
+            missing = float(np.abs(exchange.gained - exchange.lost).sum())
+            if missing <= max(_BLOOD * float(np.abs(exchange.lost).sum()), _BLOOD_POWER):
+                return temperature, operator, exchange
+            operator = bioheat.with_blood(operator, temperature)
+        raise SolverError(f"The temperature of the blood in vessels did not settle in {_BLOOD_LIMIT} iterations.")
 
     def _operator(self, state: State, temperature: Array, dt: float) -> HeatOperator:
         """Heat losses at a predicted temperature ``dt`` seconds ahead, perfusion reduced by the damage until then."""

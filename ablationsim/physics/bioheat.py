@@ -150,6 +150,10 @@ class Bioheat:
         perfusion = self._perfusion * (remaining + (1.0 - remaining) * perfusion_factor)
         return replace(operator, perfusion=perfusion)
 
+    def with_blood(self, operator: HeatOperator, temperature: Array) -> HeatOperator:
+        """The same with the blood of vessels as it is at a nodal temperature ``(n,)`` [K]."""
+        return operator if self.vessels is None else replace(operator, blood=self.vessels.blood(temperature))
+
     def flux(self, operator: HeatOperator, temperature: Array, heat: Array) -> Array:
         """Nodal net heating ``(n,)`` [W]: sources less conduction, perfusion, vessels and coolant."""
         theta = temperature - self.reference

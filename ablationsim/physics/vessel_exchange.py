@@ -8,8 +8,8 @@ that of the inlet. Where it is followed ("transport") it obeys the balance along
 with the flow Q, the perimeter p and the mean wall temperature T_w, which is solved exactly over short segments on which
 T_w is constant: blood that arrives with T_in leaves with ``T_w + (T_in - T_w) exp(-N)``, ``N = h A / (rho c Q)``, and
 what the tissue sees is the mean temperature on the way, so that what it loses is what the blood gains. Heat passes so
-much faster along a vessel than it changes that the balance holds at every moment. The h and T_b of a step are those at
-the temperature that is foreseen for its end; the wall itself is implicit.
+much faster along a vessel than it changes that the balance holds at every moment. In a step in time the wall is
+implicit; T_b is foreseen, and the step is solved again until tissue and blood agree on the heat that passes.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def centreline_of(mask: Bools, affine: Floats) -> Centreline:
     padded = affine.copy()
     padded[:3, 3] = to_world(affine, np.full((1, 3), -1.0))[0]
     depth = _depth(body, padded)
-    skeleton = np.argwhere(thinned(body))
+    skeleton = np.argwhere(thinned(body, depth, np.linalg.norm(affine[:3, :3], axis=0)))
     widest = ndimage.maximum_filter(depth, size=3)[tuple(skeleton.T)].astype(np.float64)
     strands = traced(skeleton, to_world(padded, skeleton.astype(np.float64)), np.maximum(widest, 0.5 * voxel))
     strands, blobs = _told_apart(tidied(strands, voxel), body, padded)

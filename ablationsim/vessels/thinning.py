@@ -3,7 +3,8 @@
 Layers are taken off from six sides in turn, after Lee, Kashyap and Chu (1994): a voxel goes when the body stays as
 connected as it was, inside and outside, and when the voxel is no end of a line. Both are looked at again at the moment
 of removal, as others of its layer are gone by then. Of neighbours, every second one goes first: taken in a row, a line
-two voxels wide would be eaten up from its end.
+two voxels wide would be eaten up from its end. An end counts only where the body gets no deeper farther in; otherwise
+every bump of the surface would keep a line of its own.
 """
 
 from __future__ import annotations
@@ -14,100 +15,115 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ablationsim.vessels.vessel import Floats
+
 Bools = NDArray[np.bool_]
 
-# Neighbours of a voxel are numbered 0 to 26, with itself as 13.
+# Neighbours of a voxel are numbered 0 to 26, with itself as 13; sets of them are the bits of a number.
 _OFFSETS = np.array([(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)], dtype=np.int64)
+_STEPS = np.abs(_OFFSETS).sum(axis=1)
 _APART = np.abs(_OFFSETS[:, None] - _OFFSETS[None])
 _SELF = 13
+# Straight into a body the depth rises by 1 per length, along its middle by nothing.
+_RISE = 0.6
+_BLOCK = 100_000  # voxels whose neighbours are looked up at a time
 
 
-def _links(touching: NDArray[np.bool_], among: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Bit mask of the neighbours that each neighbour touches, among those that count."""
-    linked = touching & among[:, None] & among[None]
-    return (linked.astype(np.int64) << np.arange(27)).sum(axis=1)
+def _bits(members: Bools) -> NDArray[np.int64]:
+    """Set of neighbours as a number, over the last axis."""
+    numbers: NDArray[np.int64] = (members.astype(np.int64) << np.arange(27)).sum(axis=-1)
+    return numbers
 
 
-_FACES = np.abs(_OFFSETS).sum(axis=1) == 1
-_WITHOUT_CORNERS = np.abs(_OFFSETS).sum(axis=1) < 3
-_OTHERS = np.arange(27) != _SELF
-# The body is connected by faces, edges and corners, the outside by faces only.
-_BODY_LINKS = _links((_APART.max(axis=-1) == 1), _OTHERS)
-_OUTSIDE_LINKS = _links(_APART.sum(axis=-1) == 1, _WITHOUT_CORNERS & _OTHERS)
-_FACE_BITS = int((_FACES.astype(np.int64) << np.arange(27)).sum())
-_OUTSIDE_BITS = int(((_WITHOUT_CORNERS & _OTHERS).astype(np.int64) << np.arange(27)).sum())
-_SIDES = np.flatnonzero(_FACES)
+# The body is connected by faces, edges and corners; the outside by faces only, without going round by corners.
+_FACES = int(_bits(_STEPS == 1))
+_OUTSIDE = int(_bits((_STEPS == 1) | (_STEPS == 2)))
+_BODY_LINKS = _bits((_APART.max(axis=-1) == 1) & (_STEPS > 0))
+_OUTSIDE_LINKS = _bits((_APART.sum(axis=-1) == 1) & (_STEPS > 0) & (_STEPS < 3))
+_SIDES = np.flatnonzero(_STEPS == 1)
 
 
-def thinned(mask: Bools) -> Bools:
+def thinned(mask: Bools, depth: NDArray[np.float32], spacing: Floats) -> Bools:
     """Return the skeleton of a body of voxels, of the same shape (i, j, k).
 
     Every connected part keeps at least one voxel; holes through the body stay as rings.
+
+    Parameters
+    ----------
+    mask : (i, j, k) bool
+    depth : (i, j, k) float32
+        Distance of each voxel inside from the surface [m].
+    spacing : (3,) float64
+        Edge lengths of a voxel [m].
     """
     padded = np.ascontiguousarray(np.pad(mask, 1), dtype=np.uint8)
-    strides = np.array([padded.shape[1] * padded.shape[2], padded.shape[2], 1], dtype=np.int64)
     flat = padded.ravel()
     voxels = np.flatnonzero(flat).astype(np.int64)
+    # Voxels of one colour do not touch each other.
     i, j, k = np.unravel_index(voxels, padded.shape)
     colours = (4 * (i % 2) + 2 * (j % 2) + k % 2).astype(np.uint8)
-    _thin(flat, voxels, colours, _OFFSETS @ strides, _SIDES, _BODY_LINKS, _OUTSIDE_LINKS)
-    skeleton: Bools = padded[1:-1, 1:-1, 1:-1].astype(bool)
-    return skeleton
+    offsets = _OFFSETS @ np.array([padded.shape[1] * padded.shape[2], padded.shape[2], 1])
+    deep = np.ascontiguousarray(np.pad(depth, 1)).ravel()
+    rise = (_RISE * np.linalg.norm(_OFFSETS * spacing, axis=1)).astype(np.float32)
+    keeping = np.zeros(len(flat), dtype=np.uint8)
+    for start in range(0, len(voxels), _BLOCK):
+        block = voxels[start : start + _BLOCK]
+        keeping[block] = (deep[block[:, None] + offsets] <= deep[block, None] + rise).all(axis=1)
+    _thin(flat, voxels, colours, keeping, offsets)
+    return padded[1:-1, 1:-1, 1:-1].astype(np.bool_)
 
 
 @njit(cache=True)
-def _thin(flat: Any, voxels: Any, colours: Any, offsets: Any, sides: Any, body_links: Any, outside_links: Any) -> None:
-    """Take voxels out of `flat` in place; `voxels` are those that are set, voxels of one colour do not touch."""
+def _thin(flat: Any, voxels: Any, colours: Any, keeping: Any, offsets: Any) -> None:
+    """Take voxels, whose places in `flat` are given, out of it; ends of lines stay where `keeping` is set."""
     layer = np.empty(len(voxels), dtype=np.int64)
     count = len(voxels)
     changed = True
     while changed:
         changed = False
-        for side in sides:
+        for side in _SIDES:
             outer = 0
             for index in range(count):
                 voxel = voxels[index]
-                if flat[voxel + offsets[side]] == 0 and _is_removable(flat, voxel, offsets, body_links, outside_links):
+                if flat[voxel + offsets[side]] == 0 and _is_removable(flat, voxel, keeping, offsets):
                     layer[outer] = index
                     outer += 1
             for colour in range(8):
                 for place in range(outer):
                     index = layer[place]
-                    if colours[index] == colour and _is_removable(
-                        flat, voxels[index], offsets, body_links, outside_links
-                    ):
-                        flat[voxels[index]] = 0
+                    voxel = voxels[index]
+                    if colours[index] == colour and _is_removable(flat, voxel, keeping, offsets):
+                        flat[voxel] = 0
                         changed = True
             left = 0
             for index in range(count):
                 if flat[voxels[index]] == 1:
-                    voxels[left], colours[left] = voxels[index], colours[index]
+                    voxels[left] = voxels[index]
+                    colours[left] = colours[index]
                     left += 1
             count = left
 
 
 @njit(cache=True)
-def _is_removable(flat: Any, voxel: int, offsets: Any, body_links: Any, outside_links: Any) -> bool:
-    """Whether a voxel is no end of a line, and the body and the outside stay as connected as they are without it."""
+def _is_removable(flat: Any, voxel: int, keeping: Any, offsets: Any) -> bool:
+    """Whether the body and the outside stay as connected as they are without a voxel, and it is no end of a line."""
     body = np.int64(0)
     neighbours = 0
     for number in range(27):
         if number != _SELF and flat[voxel + offsets[number]] == 1:
             body |= np.int64(1) << number
             neighbours += 1
-    if neighbours < 2:
+    if neighbours == 0 or (neighbours == 1 and keeping[voxel] == 1):
         return False
-    if not _is_connected(body, body, body_links):
+    if not _are_connected(body, body, _BODY_LINKS):
         return False
-    outside = ~body & _OUTSIDE_BITS
-    return _is_connected(outside & _FACE_BITS, outside, outside_links)
+    outside = ~body & _OUTSIDE
+    return _are_connected(outside & _FACES, outside, _OUTSIDE_LINKS)
 
 
 @njit(cache=True)
-def _is_connected(wanted: int, among: int, links: Any) -> bool:
-    """Whether all neighbours that are wanted, at least one, are connected among others; bit masks."""
-    if wanted == 0:
-        return False
+def _are_connected(wanted: Any, among: Any, links: Any) -> bool:
+    """Whether all members of a set, at least one, are connected by way of the members of another."""
     front = wanted & -wanted
     found = front
     while front != 0:
@@ -117,4 +133,4 @@ def _is_connected(wanted: int, among: int, links: Any) -> bool:
                 reached |= links[number]
         front = reached & among & ~found
         found |= front
-    return (wanted & ~found) == 0
+    return found != 0 and (wanted & ~found) == 0
