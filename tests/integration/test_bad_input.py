@@ -1,10 +1,21 @@
 """Bad input and bad places: one clear paragraph, exit code 2 or 1, no traceback, nothing written, nothing lost."""
 
+import json
 import os
+import re
 import resource
 import shutil
 
 import pytest
+
+TUBE = """
+[[vessel]]
+name = "branch"
+kind = "portal_vein"
+points = [["8 mm", "-40 mm", "10 mm"], ["8 mm", "40 mm", "10 mm"]]
+diameter = "5 mm"
+flow = "100 mL/min"
+"""
 
 CASES = {
     "malformed TOML": (lambda t: t.replace("[tissue]", "[tissue"), ["not valid TOML", "line"]),
@@ -43,6 +54,45 @@ CASES = {
     "no return for the current": (lambda t: t + '[domain]\nboundary = "insulated"\n', ["domain.boundary", "return"]),
     "mesh that is not there": (lambda t: t + '[domain]\nmesh = "none.msh"\n', ["domain.mesh", "none.msh"]),
     "mesh that is none": (lambda t: t + '[domain]\nmesh = "case.msh"\n', ["domain.mesh", "case.msh", "corrupted"]),
+    "vessel outside": (
+        lambda t: t + TUBE.replace("8 mm", "300 mm"),
+        ["'branch' lies outside", "mm from it", "Check its unit"],
+    ),
+    "needle through a tube": (
+        lambda t: t + TUBE.replace("8 mm", "1 mm").replace("portal_vein", "tube"),
+        ["mm of applicator A0 lie inside vessel 'branch'", "no needle passes"],
+    ),
+    "flow without unit": (lambda t: t + TUBE.replace("100 mL/min", "100"), ["vessel[1].flow", "10 mL/min", "'100'"]),
+    "negative diameter": (lambda t: t + TUBE.replace('"5 mm"', '"-5 mm"'), ["vessel[1].diameter", "greater than zero"]),
+    "vessel without a shape": (
+        lambda t: t + '[[vessel]]\nname = "v"\nkind = "portal_vein"\n',
+        ["vessel[1]", "exactly one of points, surface, centreline, labels, facets", "none of them"],
+    ),
+    "surface without unit": (
+        lambda t: t + '[[vessel]]\nname = "v"\nkind = "tube"\nsurface = "case.msh"\n',
+        ["surface needs unit"],
+    ),
+    "surface that is none": (
+        lambda t: t + '[[vessel]]\nname = "v"\nkind = "portal_vein"\nsurface = "v.stl"\nunit = "mm"\n',
+        ["vessel 'v'", "v.stl"],
+    ),
+    "10 million triangles": (
+        lambda t: t + '[[vessel]]\nname = "v"\nkind = "portal_vein"\nsurface = "large.stl"\nunit = "mm"\n',
+        ["vessel 'v'", "10000000 triangles", "5"],
+    ),
+    "label image that is none": (
+        lambda t: t + '[[vessel]]\nname = "v"\nkind = "portal_vein"\nlabels = "v.nii.gz"\nlabel = 2\n',
+        ["vessel 'v'", "v.nii.gz"],
+    ),
+    "facets without a mesh": (
+        lambda t: t + '[[vessel]]\nname = "v"\nkind = "portal_vein"\nfacets = "wall"\n',
+        ["vessel 'v'", "domain.mesh"],
+    ),
+    "two vessels of one name": (lambda t: t + TUBE + TUBE, ["2 vessels are named 'branch'"]),
+    "tumour of no known perfusion": (
+        lambda t: t + '[tumour]\ncentre = ["0 mm", "0 mm", "9 mm"]\nradius = "9 mm"\nset = "hc"\n',
+        ["tumour.set", "did you mean 'hcc'"],
+    ),
     "several at once": (
         lambda t: t.replace('"60 W"', '"60 s"').replace("_2cm_", "_2m_").replace("porcine", "porcin"),
         ["3 problems", "protocol[1].power", "rfa_cooltip_17g_2m_like", "liver_porcin_ex_vivo"],
@@ -55,7 +105,12 @@ def test_a_bad_case_file(name, small, tmp_path, quick_cli):
     change, words = CASES[name]
     case = tmp_path / "case.toml"
     case.write_text(change(small))
-    (tmp_path / "case.msh").write_bytes(b"\x00\x01 no mesh")
+    for other in ("case.msh", "v.stl", "v.nii.gz"):
+        (tmp_path / other).write_bytes(b"\x00\x01 no mesh")
+    with (tmp_path / "large.stl").open("wb") as large:
+        # A header that says so, and as many bytes, none of which takes space on the disk.
+        large.write(b"large".ljust(80) + (10_000_000).to_bytes(4, "little"))
+        large.truncate(84 + 50 * 10_000_000)
     before = sorted(tmp_path.iterdir())
     done = quick_cli("run", case, "-o", tmp_path / "run")
     assert done.returncode == 2
@@ -194,3 +249,27 @@ def test_a_damaged_run_has_no_report(small_run, tmp_path, quick_cli):
     done = quick_cli("report", folder)
     assert done.returncode == 1
     assert "damaged" in done.stderr
+
+
+def test_a_needle_through_a_vein_is_a_warning_with_the_length_inside(small, tmp_path, quick_cli):
+    case = tmp_path / "case.toml"
+    case.write_text(small + TUBE.replace("8 mm", "0 mm"))
+    done = quick_cli("check", case)
+    assert done.returncode == 0, done.stderr
+    # All 5 mm of the diameter, to within the 0.2 mm steps along the needle.
+    length = float(re.search(r"Warning: ([0-9.]+) mm of applicator A0 lie inside vessel 'branch'", done.stdout)[1])
+    assert length == pytest.approx(5.0, abs=0.3)
+
+
+@pytest.mark.parametrize("x", ["0 mm", "3.2 mm"], ids=["through the electrode", "touching the electrode"])
+def test_a_vein_at_the_electrode_gives_finite_numbers(x, small, tmp_path, quick_cli):
+    case = tmp_path / "case.toml"
+    at_body_temperature = small.replace("[[probe]]", 'temperature = "37 degC"\n[[probe]]')
+    case.write_text(at_body_temperature + TUBE.replace("8 mm", x))
+    done = quick_cli("run", case, "-o", tmp_path / "run", "--no-report")
+    assert done.returncode == 0, done.stderr
+    zone = json.loads((tmp_path / "run" / "zone.json").read_text())
+    assert zone["energy_balance"]["relative_error"] < 1e-4
+    assert 0.0 < zone["vessels"]["share"] < 1.0
+    words = "lie inside vessel 'branch'" if x == "0 mm" else "touches the wall of vessel 'branch'"
+    assert any(words in warning for warning in zone["warnings"])
