@@ -76,12 +76,15 @@ def assemble(case: Case, geometry: Geometry, mesh: Mesh, vessels: Sequence[Vesse
     cooled = [
         CooledSurface([s.name], s.wall_coefficient, s.coolant_temperature) for s in surfaces if s.wall_coefficient > 0
     ]
+    tables = case.tissue.tables()
+    conductivity = float(np.interp(temperature, tables.temperature, tables.thermal_conductivity))
+    exchange = VesselExchange(space, flowing, temperature, lumens.blood_temperature, conductivity) if lumens else None
     bioheat = Bioheat(
         space,
         case.tissue,
         cooled,
         reference=temperature,
-        vessels=VesselExchange(space, flowing, temperature, lumens.blood_temperature) if lumens else None,
+        vessels=exchange,
         perfusion=_perfusion(case, mesh),
     )
     reach = max(applicator.radius for applicator in geometry.applicators) + 1e-3

@@ -72,6 +72,8 @@ class VesselExchange:
         Temperature that the heat equation is solved relative to [K].
     inside : (n,) array
         Temperature of the blood at nodes inside vessels, which are held there; NaN at all others [K].
+    conductivity : float
+        Thermal conductivity of the tissue at the walls [W/m/K].
 
     Attributes
     ----------
@@ -88,24 +90,28 @@ class VesselExchange:
     branch_of: NDArray[np.intp]
     """Number of the branch that each of them belongs to, ``(q,)``."""
 
-    def __init__(self, space: P1Space, vessels: Sequence[Vessel], reference: float, inside: Array) -> None:
+    def __init__(
+        self, space: P1Space, vessels: Sequence[Vessel], reference: float, inside: Array, conductivity: float
+    ) -> None:
         self.reference = reference
         self.branches = [(vessel, branch) for vessel in vessels for branch in vessel.branches]
         self.values = np.zeros(len(space.matrix.rows))
         rows: list[sparse.csr_matrix] = []
         conductances: list[Array] = []
+        areas = [np.zeros(0)]
         positions = [np.zeros((0, 3))]
         numbers = [np.zeros(0, dtype=np.intp)]
         builder = _Network()
         locator = Locator(space.mesh)
         for vessel in vessels:
             for points, segment_of in _segments(space, locator, vessel, builder):
-                coefficient = builder.coefficient[segment_of]
-                self.values += exchange_values(space, points, coefficient)
+                coefficient = 1.0 / (1.0 / builder.coefficient[segment_of] + points.depth / conductivity)
+                self.values += exchange_values(space, points, coefficient, conductivity)
                 weight = coefficient * points.area
                 count = len(builder.coefficient)
                 select = sparse.csr_matrix((weight, (segment_of, np.arange(len(weight)))), shape=(count, len(weight)))
                 rows.append(select @ points.shape)
+                areas.append(points.area)
                 positions.append(points.position)
                 numbers.append(builder.branch[segment_of])
                 conductances.append(np.asarray(np.bincount(segment_of, weight, minlength=count), dtype=np.float64))
@@ -127,7 +133,7 @@ class VesselExchange:
         held = np.where(np.isnan(inside), 0.0, _RENEWAL * space.lumped_mass)
         self.values[space.matrix.diagonal] += held
         self._held = held * (np.nan_to_num(inside) - reference)
-        self.area = self._by_branch(conductance / np.maximum(builder.coefficient, 1e-300))
+        self.area = np.bincount(self.branch_of, np.concatenate(areas), minlength=len(self.branches))
 
     @property
     def n_branches(self) -> int:
@@ -256,7 +262,7 @@ def _segments(
     if facets is not None:
         points = WallPoints.fitted(space.mesh, facets)
     else:
-        points = WallPoints.embedded(locator, vessel.wall.points[vessel.wall.triangles[~vessel.wall.capped]])
+        points = WallPoints.embedded(space, locator, vessel.wall.points[vessel.wall.triangles[~vessel.wall.capped]])
     if len(points.area) == 0:
         return []
     branch_of, station = attach(points.position, vessel.branches)

@@ -1,7 +1,7 @@
 """Centrelines with radii, from the voxels of a tree or from its wall.
 
-The voxels are thinned to a skeleton, one voxel wide, whose points are sorted into a network of branches between
-junctions and tips. The branches are then smoothed and brought to the ends of the vessel, which thinning does not reach.
+The voxels are thinned to a skeleton, one voxel wide, of which the lines that stand for branches are picked. The
+branches are then smoothed and brought to the ends of the vessel, which thinning does not reach.
 """
 
 from __future__ import annotations
@@ -15,30 +15,31 @@ from scipy.spatial import cKDTree
 
 from ablationsim.errors import GeometryError
 from ablationsim.vessels.contour import polydata, to_world
-from ablationsim.vessels.network import Strand, degrees, renumbered, tidied, traced
+from ablationsim.vessels.network import Strand, degrees, renumbered, strands_of
 from ablationsim.vessels.thinning import thinned
 from ablationsim.vessels.vessel import Centreline, Floats, Wall
 
 Bools = NDArray[np.bool_]
 
 # Voxels across the thin vessels of a wall, and the most voxels that a wall is turned into.
-_ACROSS = 9.0
+_ACROSS = 8.0
 _MOST_VOXELS = 30e6
 # Places at which the thickness of a wall is looked up, and the part of them that may be thinner than what counts.
 _PROBES = 800
 _THINNEST = 5.0  # per cent
 # Distance of the points of a centreline, in radii.
 _STEP = 0.5
-# Voxels that are counted for the areas of cross-sections, and the most that these make of a radius.
+# Voxels that are counted for the areas of cross-sections, and what these may make of the radius of the largest sphere:
+# it is as good as never smaller, and a vessel is not very flat.
 _VOLUME_VOXELS = 300_000
-_FLATTEST = 1.6
+_FACTORS = (0.9, 1.6)
 
 
 def centreline_of(mask: Bools, affine: Floats) -> Centreline:
     """Return the centrelines of a body of voxels.
 
-    Every connected part has at least one branch: its longest axis, if it is no longer than wide. No branch starts and
-    ends at the same junction: a closed ring is cut in two. Radii are those of circles with the area of the vessel's
+    Every connected part has at least one branch: its longest axis, if it is no longer than wide. Each part is a tree:
+    where branches form a ring, it is opened. Radii are those of circles with the area of the vessel's
     cross-section.
 
     Parameters
@@ -62,8 +63,10 @@ def centreline_of(mask: Bools, affine: Floats) -> Centreline:
     depth = _depth(body, padded)
     skeleton = np.argwhere(thinned(body, depth, np.linalg.norm(affine[:3, :3], axis=0)))
     widest = ndimage.maximum_filter(depth, size=3)[tuple(skeleton.T)].astype(np.float64)
-    strands = traced(skeleton, to_world(padded, skeleton.astype(np.float64)), np.maximum(widest, 0.5 * voxel))
-    strands, blobs = _told_apart(tidied(strands, voxel), body, padded)
+    strands = strands_of(
+        skeleton, to_world(padded, skeleton.astype(np.float64)), np.maximum(widest, 0.5 * voxel), voxel
+    )
+    strands, blobs = _told_apart(strands, body, padded)
     lines = renumbered([*_finished(strands, depth, padded), *blobs])
     ends = np.array([[line.start, line.end] for line in lines], dtype=np.int64)
     return Centreline(tuple(line.points for line in lines), tuple(line.radii for line in lines), ends)
@@ -244,7 +247,7 @@ def _with_areas(strands: list[Strand], depth: NDArray[np.float32], affine: Float
         factor = 1.0
         if inner.any():
             equal = np.sqrt(volumes[begin:end][inner] / (np.pi * lengths[inner]))
-            factor = float(np.clip(np.median(equal / strand.radii[inner]), 1.0 / _FLATTEST, _FLATTEST))
+            factor = float(np.clip(np.median(equal / strand.radii[inner]), *_FACTORS))
         found.append(Strand(strand.points, strand.radii * factor, strand.start, strand.end))
         begin = end
     return found

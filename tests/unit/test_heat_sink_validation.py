@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ablationsim.case import Case
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.units import ZERO_CELSIUS
 from ablationsim.vessels.build import vessels_of
@@ -26,7 +25,7 @@ def scripts(monkeypatch):
 
 def test_every_run_is_a_case_with_one_vessel_along_the_shaft(scripts):
     cases = scripts.experiments.cases()
-    assert len(cases) == len({name for name in cases})
+    assert cases
     for name, case in cases.items():
         assert len(case.vessels) == 1, name
         start, end = np.array(case.vessels[0].points)
@@ -70,13 +69,31 @@ def test_a_vein_without_a_given_flow_has_the_usual_one(scripts):
     assert vessels_of(case)[0].branches[0].flow > 0.0
 
 
-@pytest.fixture(scope="module")
-def block():
-    """A block of tetrahedra with the axis of the shaft through its middle, 40 x 40 x 20 mm."""
+def block() -> Mesh:
+    """A block of tetrahedra about the axis of the shaft, 40 x 40 x 8 mm."""
     from skfem import MeshTet
 
-    grid = MeshTet.init_tensor(*(np.linspace(-0.02, 0.02, 21),) * 2, np.linspace(0.0, 0.02, 11))
-    return Mesh.from_arrays(grid.p.T, grid.t.T) if hasattr(Mesh, "from_arrays") else grid
+    across, along = np.linspace(-0.02, 0.02, 41), np.linspace(0.0, 0.008, 9)
+    grid = MeshTet.init_tensor(across, across, along).oriented()
+    return Mesh(grid.p.T, grid.t.T, {}, {}, False)
+
+
+def test_a_section_of_a_round_zone_that_a_vessel_cuts_into(scripts):
+    """A cylinder of 12 mm with a tube of 3 mm whose axis is 10 mm from that of the shaft."""
+    mesh = block()
+    x, y = 1e3 * mesh.points[:, 0], 1e3 * mesh.points[:, 1]
+    level, tube = 12.0 - np.hypot(x, y), np.hypot(x - 10.0, y) - 3.0
+    found = scripts.runs._section(
+        SimpleNamespace(mesh=mesh), np.zeros(3), 4.0, np.minimum(level, tube), np.minimum(level, tube), 7.0
+    )
+    # Circles of 12 and 3 mm whose centres are 10 mm apart.
+    first, second = (100 + 144 - 9) / (2 * 10 * 12), (100 + 9 - 144) / (2 * 10 * 3)
+    kite = 0.5 * np.sqrt((22 + 3) * (22 - 3) * (3 - 2) * (3 + 2))
+    lens = 144 * np.arccos(first) + 9 * np.arccos(second) - kite
+    assert found.area == pytest.approx(np.pi * 144 - lens, rel=0.01)
+    assert found.toward == pytest.approx(7.0, abs=0.05)
+    assert found.reach == pytest.approx(7.0, abs=0.05)
+    assert found.away == pytest.approx(12.0, abs=0.05)
 
 
 def test_crossings_leave_the_zone(scripts):

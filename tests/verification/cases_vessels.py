@@ -98,7 +98,7 @@ def embedded_in_heated_slab() -> tuple[Convergence, Convergence]:
         )
         lumens = Lumens(mesh, [vessel])
         space = P1Space(mesh, lumens.tissue)
-        exchange = VesselExchange(space, [vessel], REFERENCE, lumens.blood_temperature)
+        exchange = VesselExchange(space, [vessel], REFERENCE, lumens.blood_temperature, exact.conductivity)
         blood = exchange.blood(np.full(space.n_nodes, REFERENCE))
         stiffness = space.matrix.values(np.full(len(mesh.cells), exact.conductivity)) + exchange.values
         matrix = space.matrix.as_csr(stiffness)
@@ -145,7 +145,7 @@ def blood_along_a_vessel(flow: float) -> tuple[Array, Array]:
         )
         lumens = Lumens(mesh, [vessel])
         space = P1Space(mesh, lumens.tissue)
-        exchange = VesselExchange(space, [vessel], REFERENCE, lumens.blood_temperature)
+        exchange = VesselExchange(space, [vessel], REFERENCE, lumens.blood_temperature, 0.5)
         temperature = np.full(space.n_nodes, wall)
         found.append(exchange.exchange(temperature, exchange.blood(temperature)).outlet[0])
         equilibration = BLOOD.volumetric_heat_capacity * flow / (2.0 * np.pi * radius * coefficient)
