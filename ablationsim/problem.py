@@ -104,8 +104,7 @@ def assemble(case: Case, geometry: Geometry, mesh: Mesh, vessels: Sequence[Vesse
         probes=probe_matrix(mesh, mesh_coordinates(mesh, probes), reach),
         initial_temperature=temperature,
         control=TimeControl(tolerance=STEP_TOLERANCE * case.time.tolerance),
-        limit=lumens.limit if lumens else None,
-        coldest=lumens.coldest if lumens else None,
+        lumens=lumens,
     )
 
 

@@ -22,6 +22,7 @@ from ablationsim.errors import SolverError
 from ablationsim.fem.kernels import Array
 from ablationsim.physics.bioheat import Bioheat, HeatOperator
 from ablationsim.physics.damage import Damage, DamageModel
+from ablationsim.physics.lumens import Lumens
 from ablationsim.physics.source import Drive, Source
 from ablationsim.physics.vessel_exchange import Exchange
 
@@ -140,10 +141,8 @@ class Problem:
         Probes of the case.
     initial_temperature : float
         In kelvin.
-    limit : (n,) array, optional
-        What a level of the zone is cut at, so that no zone reaches into a vessel.
-    coldest : (n,) array, optional
-        Least temperature that is shown at a node [K].
+    lumens : Lumens, optional
+        Insides of vessels.
     """
 
     bioheat: Bioheat
@@ -153,12 +152,11 @@ class Problem:
     probes: sparse.csr_matrix
     initial_temperature: float
     control: TimeControl = field(default_factory=TimeControl)
-    limit: Array | None = None
-    coldest: Array | None = None
+    lumens: Lumens | None = None
 
     def shown(self, temperature: Array) -> Array:
         """The temperature ``(n,)`` as people see it: inside vessels no colder than their blood."""
-        return temperature if self.coldest is None else np.maximum(temperature, self.coldest)
+        return temperature if self.lumens is None else np.maximum(temperature, self.lumens.coldest)
 
     def level(self, damage: Damage) -> Array:
         """Level ``(n,)`` of the zone, which is where it is positive."""
@@ -166,7 +164,7 @@ class Problem:
 
     def limited(self, level: Array) -> Array:
         """A level ``(n,)`` that is not positive inside vessels."""
-        return level if self.limit is None else np.minimum(level, self.limit)
+        return level if self.lumens is None else self.lumens.limited(level)
 
     def step(self, state: State, dt: float, demands: list[Demand], standby: bool) -> Trial:
         """Compute a step from a state; the state itself is left as it is.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from ablationsim.fem.kernels import Array
 from ablationsim.fem.tissue_share import LEAST, TissueShare
@@ -36,9 +37,6 @@ class Lumens:
         What they leave of each element.
     blood_temperature : (n,) array
         Of the blood at nodes that touch no tissue; NaN at all others [K].
-    limit : (n,) array
-        Height of the zone's level above which a node cannot lie for the zone to end at the wall at the latest:
-        millimetres outside the vessel, negative inside; infinite at nodes away from walls.
     coldest : (n,) array
         Temperature of the blood at nodes inside vessels, minus infinity at all others [K]: the linear temperature of an
         element that the wall crosses goes on below it inside.
@@ -68,16 +66,45 @@ class Lumens:
         self.blood_temperature[inner] = temperatures[self._nearest(mesh.points[inner])]
         partly = np.flatnonzero(share < 1.0)
         near = np.unique(mesh.cells[partly])
-        self.limit: Array = np.full(len(mesh.points), np.inf)
-        self.limit[near] = 1e3 * self._distance(mesh.points[near])
-        inside = np.flatnonzero(self.limit < 0.0)
+        distance: Array = np.full(len(mesh.points), np.inf)
+        distance[near] = 1e3 * self._distance(mesh.points[near])
+        inside = np.flatnonzero(distance < 0.0)
         self.coldest: Array = np.full(len(mesh.points), -np.inf)
         self.coldest[inside] = temperatures[self._nearest(mesh.points[inside])]
+        self._cut_at(mesh.cells[(share > 0.0) & (share < 1.0)], np.unique(mesh.cells[share == 0.0]), distance)
         centres = mesh.points[mesh.cells[partly]].mean(axis=1)
         conductivities = np.array([vessel.fluid.electric_conductivity for vessel in vessels])
         left = np.maximum(share[partly], LEAST)
         self.blood_conductivity: Array = np.zeros(len(share))
         self.blood_conductivity[partly] = conductivities[self._nearest(centres)] * (1.0 - left) / left
+
+    def limited(self, level: Array) -> Array:
+        """A level ``(n,)`` of the zone that ends at the walls at the latest.
+
+        Where tissue is coagulated up to an embedded wall the level of nodes inside the vessel, which no tissue has,
+        becomes what puts its zero on the wall. Nodes in the tissue keep theirs.
+        """
+        result = np.minimum(level, self._ceiling)
+        slope = self._slope @ np.maximum(level, 0.0)
+        result[self._crossed] = np.minimum(level[self._crossed], slope * self._depth)
+        return result
+
+    def _cut_at(self, cut: NDArray[np.integer], lumen: NDArray[np.integer], distance: Array) -> None:
+        """Prepare `limited` from the elements that walls cross, the nodes of those inside, and distances [mm]."""
+        n = len(distance)
+        first, second = np.repeat(np.arange(4), 4), np.tile(np.arange(4), 4)
+        pairs = np.unique(cut[:, np.column_stack([first, second])[first != second]].reshape(-1, 2), axis=0)
+        inner, outer = pairs[(distance[pairs[:, 0]] <= 0.0) & (distance[pairs[:, 1]] > 0.0)].T
+        # The slope, from the wall into the tissue, that fits the levels of the nodes on the tissue's side.
+        self._crossed, row = np.unique(inner, return_inverse=True)
+        squares = np.bincount(row, distance[outer] ** 2, minlength=len(self._crossed))
+        shape = (len(self._crossed), n)
+        self._slope = sparse.csr_matrix((distance[outer] / squares[row], (row, outer)), shape=shape)
+        self._depth = distance[self._crossed]
+        # Nodes deep inside, and on fitted walls.
+        self._ceiling: Array = np.full(n, np.inf)
+        self._ceiling[lumen] = distance[lumen]
+        self._ceiling[self._crossed] = np.inf
 
     def _distance(self, points: Array) -> Array:
         """Signed distance of the points ``(p, 3)`` to the nearest wall [m]."""

@@ -10,11 +10,12 @@ from ablationsim.errors import GeometryError
 from ablationsim.vessels.contour import Body, contour, to_world
 from ablationsim.vessels.vessel import Centreline, Floats, Ints, Shape, Wall
 
-# Bounds of the grid on which the wall of a tree is found: nodes across the thinnest radius, from those that give the
-# wall its area to those that make many triangles, down to those with which a vessel would break up.
+# Bounds of the grid on which the wall of a tree is found: nodes across the thin radii, from those that give the
+# wall its area to those that make many triangles, down to those with which a vessel would break up; and nodes in all.
 _ACROSS_RADIUS = 4.0
-_FEWER_ACROSS_RADIUS = 2.0
+_FEWER_ACROSS_RADIUS = 1.6
 _FEWEST_ACROSS_RADIUS = 1.3
+_THIN_PART = 0.05  # of the length of a tree, which is not looked at for that
 _MANY_TRIANGLES = 100e3
 _TRIANGLES_PER_CELL = 2.4  # of a contour, by the area of a face of the grid
 _MOST_NODES = 30e6
@@ -125,6 +126,9 @@ def _stacked(rings: int, sides: int) -> tuple[Ints, np.ndarray]:
 def wall_of(centreline: Centreline) -> Wall:
     """Return the wall round a tree: the union of a tapering tube along each branch, cut off flat at the tips.
 
+    The thinnest twentieth of a tree may come out thicker than it is: as thick as the grid on which the wall is found
+    can show.
+
     Parameters
     ----------
     centreline : Centreline
@@ -135,7 +139,8 @@ def wall_of(centreline: Centreline) -> Wall:
         When the tree is so thin for its extent that the grid for it would be too large.
     """
     spacing = _grid_spacing(centreline)
-    largest = max(float(radii.max()) for radii in centreline.radii)
+    drawn = [np.maximum(radii, _FEWEST_ACROSS_RADIUS * spacing) for radii in centreline.radii]
+    largest = max(float(radii.max()) for radii in drawn)
     every = np.vstack(centreline.points)
     low = every.min(axis=0) - largest - 2.0 * spacing
     shape = np.ceil((every.max(axis=0) + largest + 2.0 * spacing - low) / spacing).astype(int) + 1
@@ -144,7 +149,7 @@ def wall_of(centreline: Centreline) -> Wall:
     # Beyond a few nodes from the wall only the sign counts.
     distance = np.full(shape, 4.0 * spacing, dtype=np.float32)
     tips = _tips(centreline)
-    for number, (points, radii) in enumerate(zip(centreline.points, centreline.radii, strict=True)):
+    for number, (points, radii) in enumerate(zip(centreline.points, drawn, strict=True)):
         cuts = [tip for tip in tips if tip[0] == number]
         for (start, end), (first, last) in zip(pairwise(points), pairwise(radii), strict=True):
             _add_piece(distance, affine, (start, end), (first, last), cuts)
@@ -153,24 +158,22 @@ def wall_of(centreline: Centreline) -> Wall:
 
 
 def _grid_spacing(centreline: Centreline) -> float:
-    """Distance of the nodes [m], as the thinnest branch asks for or as memory allows."""
-    thinnest = min(float(radii.min()) for radii in centreline.radii)
-    largest = max(float(radii.max()) for radii in centreline.radii)
-    every = np.vstack(centreline.points)
-    extent = np.ptp(every, axis=0) + 2.0 * largest
-    area = sum(
-        float((np.pi * (radii[1:] + radii[:-1]) * np.linalg.norm(np.diff(points, axis=0), axis=1)).sum())
-        for points, radii in zip(centreline.points, centreline.radii, strict=True)
-    )
-    few = np.sqrt(_TRIANGLES_PER_CELL * area / _MANY_TRIANGLES)
+    """Distance of the nodes [m], as the thin branches ask for or as memory allows."""
+    lengths = np.concatenate([np.linalg.norm(np.diff(points, axis=0), axis=1) for points in centreline.points])
+    radii = np.concatenate([0.5 * (radii[1:] + radii[:-1]) for radii in centreline.radii])
+    order = np.argsort(radii)
+    share = np.cumsum(lengths[order]) / lengths.sum()
+    thinnest, middle = (float(radii[order[np.searchsorted(share, part)]]) for part in (_THIN_PART, 0.5))
+    extent = np.ptp(np.vstack(centreline.points), axis=0) + 2.0 * radii.max()
+    few = np.sqrt(_TRIANGLES_PER_CELL * 2.0 * np.pi * (radii @ lengths) / _MANY_TRIANGLES)
     spacing = float(np.clip(few, thinnest / _ACROSS_RADIUS, thinnest / _FEWER_ACROSS_RADIUS))
     spacing = max(spacing, float(np.prod(extent) / _MOST_NODES) ** (1.0 / 3.0))
-    if spacing > thinnest / _FEWEST_ACROSS_RADIUS:
+    if spacing > middle / _FEWEST_ACROSS_RADIUS:
         thickness = spacing * _FEWEST_ACROSS_RADIUS
         raise GeometryError(
-            f"The vessels are too thin for their extent of {_in_mm(extent)}: the thinnest has a radius of "
-            f"{thinnest * 1e3:.2g} mm, at least {thickness * 1e3:.2g} mm can be resolved; leave out the thin branches "
-            "or those far from the needle."
+            f"The vessels are too thin for their extent of {_in_mm(extent)}: half of them have a radius below "
+            f"{middle * 1e3:.2g} mm, at least {thickness * 1e3:.2g} mm can be resolved; leave out the branches far "
+            "from the needle."
         )
     return spacing
 

@@ -21,6 +21,7 @@ from ablationsim.physics.vessel_exchange import BloodNetwork, VesselExchange
 from ablationsim.vessels.attach import attach
 from ablationsim.vessels.distance import WallDistance, inside_length, split_triangles
 from ablationsim.vessels.vessel import Branch, Vessel
+from ablationsim.zone.extract import zone_volume
 
 SIZE = 20e-3  # m, of the cube
 CAPACITY = BLOOD.volumetric_heat_capacity
@@ -256,3 +257,18 @@ def test_the_inside_of_a_vessel_has_the_temperature_of_its_blood() -> None:
     share = lumens.tissue.share[cut]
     # Tissue of 0.2 S/m and blood of 0.7 S/m side by side.
     assert share * (0.2 + conductivity[cut]) == pytest.approx(share * 0.2 + (1.0 - share) * 0.7)
+
+
+def test_a_zone_round_a_vessel_ends_at_its_wall() -> None:
+    mesh = block(20, 10e-3, 10e-3)
+    vessel = straight_vessel(3e-3, np.array([0.0, 0.0, -5e-3]), np.array([0.0, 0.0, 15e-3]), coefficient=1500.0)
+    lumens = Lumens(mesh, [vessel])
+    radius = np.hypot(mesh.points[:, 0], mesh.points[:, 1])
+    volumes = np.abs(mesh.cell_volumes())
+    # All tissue coagulated, and the more the farther from the wall.
+    level = lumens.limited(5.0 + 2e3 * radius)
+    lumen = volumes.sum() - zone_volume(mesh, level, volumes)
+    assert lumen == pytest.approx(np.pi * 3e-3**2 * 10e-3, rel=0.05)
+    # A zone that ends before the wall ends where it did.
+    apart = 1e3 * (radius - 5e-3)
+    assert zone_volume(mesh, lumens.limited(apart), volumes) == pytest.approx(zone_volume(mesh, apart, volumes))
