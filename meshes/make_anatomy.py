@@ -448,15 +448,17 @@ def _draw(liver: NDArray[np.bool_], trees: dict[str, list[Branch]], centre: Floa
 
 
 def _write_trees(trees: dict[str, list[Branch]], path: Path) -> None:
-    """Write centrelines in millimetres, one row a point."""
+    """Write centrelines in millimetres, one row a point; no two branches have the same number."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["tree", "branch", "parent", "x_mm", "y_mm", "z_mm", "radius_mm"])
+        first = 0
         for name, branches in trees.items():
-            for number, branch in enumerate(branches):
-                parent = "" if branch.parent < 0 else branch.parent
+            for number, branch in enumerate(branches, start=first):
+                parent = "" if branch.parent < 0 else branch.parent + first
                 for place, radius in zip(branch.points, branch.radii, strict=True):
                     writer.writerow([name, number, parent, *(f"{x:.2f}" for x in place), f"{radius:.2f}"])
+            first += len(branches)
 
 
 def _describe(labels: NDArray[np.uint8], trees: dict[str, list[Branch]], centre: Floats, depth: Floats) -> None:
