@@ -13,7 +13,7 @@ from ablationsim.errors import AblationSimError
 
 _PACKAGES = (
     "numpy", "scipy", "scikit-fem", "numba", "pyamg", "gmsh", "meshio", "matplotlib", "pydantic", "pint", "jinja2",
-    "pyvista", "nibabel", "SimpleITK", "scikit-image", "networkx",
+    "pyvista", "nibabel", "SimpleITK",
 )  # fmt: skip
 _SYSTEM = (
     (

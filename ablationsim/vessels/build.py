@@ -16,6 +16,7 @@ from ablationsim.errors import AblationSimError, CaseError
 from ablationsim.provenance import Sourced
 from ablationsim.tissue import Tissue
 from ablationsim.units import show
+from ablationsim.vessels.cache import cached
 from ablationsim.vessels.centreline import centreline_of_wall
 from ablationsim.vessels.files import read_wall
 from ablationsim.vessels.flow import Piece, blood_model, directed, mean_diameter, murray_flows, tube_flows, upstream_of
@@ -167,7 +168,11 @@ class Shapes:
             surface, part = section.surface, section.part
             return self._once(
                 ("surface", surface, unit, orientation, part),
-                lambda: _of_wall(*read_wall(Path(surface), unit, orientation, part)),
+                lambda: cached(
+                    surface,
+                    (unit, orientation, part),
+                    lambda: _of_wall(*read_wall(Path(surface), unit, orientation, part)),
+                ),
             )
         if section.centreline is not None:
             path, tree = Path(section.centreline), section.part
@@ -177,8 +182,12 @@ class Shapes:
             )
         if section.labels is not None and section.label is not None:
             labels, label = section.labels, section.label
-            image: LabelImage = self._once(("image", labels), lambda: LabelImage.read(labels))
-            return self._once(("label", labels, label), lambda: shape_of_label(image, label))
+
+            def made() -> Shape:
+                image: LabelImage = self._once(("image", labels), lambda: LabelImage.read(labels))
+                return shape_of_label(image, label)
+
+            return self._once(("label", labels, label), lambda: cached(labels, (label,), made))
         facets = str(section.facets)
         if facets not in self.fitted:
             raise CaseError([f"facets '{facets}' are known only with the mesh of the case, domain.mesh"])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ablationsim import cache as disk
 from ablationsim.case import Case
 from ablationsim.device.profile import Device
 from ablationsim.errors import CaseError, GeometryError, MeshError
@@ -73,11 +74,11 @@ def faces(cells: np.ndarray) -> set[tuple[int, ...]]:
 
 @pytest.fixture(autouse=True)
 def _kept_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(store.FOLDER, str(tmp_path))
+    monkeypatch.setenv(disk.FOLDER, str(tmp_path))
 
 
 def test_two_poses_of_a_needle_have_the_same_mesh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(store.FOLDER, "")
+    monkeypatch.setenv(disk.FOLDER, "")
     first, second = (in_own_frame(needle(*pose)) for pose in POSES)
     meshes = [generate(geometry, COARSE) for geometry in (first, second)]
     assert np.array_equal(meshes[0].cells, meshes[1].cells)
@@ -150,7 +151,7 @@ def test_the_fingerprint_tells_apart_what_the_mesh_depends_on() -> None:
 def test_the_oldest_meshes_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "meshes"
     folder.mkdir()
-    monkeypatch.setattr(store, "LARGEST", 10**6)
+    monkeypatch.setattr(disk, "LARGEST", 10**6)
     for age, name in enumerate(("newest", "older", "oldest"), start=1):
         (folder / f"{name}.npz").write_bytes(bytes(400_000))
         os.utime(folder / f"{name}.npz", (1e9 - age, 1e9 - age))
@@ -163,17 +164,17 @@ def test_the_oldest_meshes_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_where_meshes_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert store.cache_folder() == tmp_path / "meshes"
-    monkeypatch.setenv(store.FOLDER, "")
-    assert store.cache_folder() is None
-    monkeypatch.delenv(store.FOLDER)
+    assert disk.folder_of("meshes") == tmp_path / "meshes"
+    monkeypatch.setenv(disk.FOLDER, "")
+    assert disk.folder_of("meshes") is None
+    monkeypatch.delenv(disk.FOLDER)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    assert store.cache_folder() == tmp_path / "caches" / "ablationsim" / "meshes"
+    assert disk.folder_of("meshes") == tmp_path / "caches" / "ablationsim" / "meshes"
 
 
 def test_a_folder_that_cannot_be_written_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv(store.FOLDER, str(tmp_path / "file"))
+    monkeypatch.setenv(disk.FOLDER, str(tmp_path / "file"))
     assert len(generate(in_own_frame(needle()), COARSE).cells)
 
 

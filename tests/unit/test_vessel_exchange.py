@@ -19,8 +19,9 @@ from ablationsim.mesh.walls import wall_of_facets
 from ablationsim.physics.lumens import Lumens
 from ablationsim.physics.vessel_exchange import BloodNetwork, VesselExchange
 from ablationsim.vessels.attach import attach
+from ablationsim.vessels.cache import cached
 from ablationsim.vessels.distance import WallDistance, inside_length, split_triangles
-from ablationsim.vessels.vessel import Branch, Vessel
+from ablationsim.vessels.vessel import Branch, Centreline, Shape, Vessel
 from ablationsim.zone.extract import zone_volume
 
 SIZE = 20e-3  # m, of the cube
@@ -272,3 +273,32 @@ def test_a_zone_round_a_vessel_ends_at_its_wall() -> None:
     # A zone that ends before the wall ends where it did.
     apart = 1e3 * (radius - 5e-3)
     assert zone_volume(mesh, lumens.limited(apart), volumes) == pytest.approx(zone_volume(mesh, apart, volumes))
+
+
+def test_shapes_are_kept_by_the_content_of_their_file(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("ABLATIONSIM_CACHE", str(tmp_path / "kept"))
+    source = tmp_path / "vessel.stl"
+    source.write_bytes(b"one")
+    vessel = tube()
+    line = Centreline((vessel.branches[0].points,), (vessel.branches[0].radii,), np.array([[0, 1]]))
+    made = []
+
+    def make() -> Shape:
+        made.append(1)
+        return Shape(vessel.wall, line, ("mended",))
+
+    first, again = (cached(source, ("mm",), make) for _ in range(2))
+    assert len(made) == 1
+    assert again.notes == ("mended",)
+    assert np.array_equal(again.wall.triangles, first.wall.triangles)
+    assert np.array_equal(again.wall.capped, first.wall.capped)
+    assert np.array_equal(again.centreline.points[0], line.points[0])
+    assert np.array_equal(again.centreline.ends, line.ends)
+    cached(source, ("cm",), make)
+    source.write_bytes(b"two")
+    cached(source, ("mm",), make)
+    assert len(made) == 3
+    for kept in (tmp_path / "kept" / "vessels").iterdir():
+        kept.write_bytes(b"damaged")
+    assert np.array_equal(cached(source, ("mm",), make).wall.points, vessel.wall.points)
+    assert len(made) == 4
