@@ -1,9 +1,9 @@
 #!/bin/sh
-# Installs, on Debian and Ubuntu, the system packages that ablationsim needs and that are missing: the venv module of Python, and the
-# X and OpenGL libraries that gmsh and VTK are linked to (no display is needed).
+# Installs, on Debian and Ubuntu, the system packages that ablationsim needs and that are missing: the venv module of Python, the X and
+# OpenGL libraries that gmsh is linked to, and EGL with a software renderer, with which VTK draws (no display is needed).
 set -eu
 
-packages="python3-venv libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libxrender1 libgomp1 libegl1 libgl1-mesa-dri"
+packages="python3-venv libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libxrender1 libgomp1 libgl1 libegl1 libgl1-mesa-dri"
 
 if ! command -v apt-get >/dev/null; then
     echo "No apt-get here: install the equivalents of these Debian packages if 'ablationsim doctor' asks for them: $packages"
