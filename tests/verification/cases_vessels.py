@@ -145,7 +145,8 @@ def blood_along_a_vessel(flow: float) -> tuple[Array, Array]:
         )
         lumens = Lumens(mesh, [vessel])
         space = P1Space(mesh, lumens.tissue)
-        exchange = VesselExchange(space, [vessel], REFERENCE, lumens.blood_temperature, 0.5)
+        # Only tissue that conducts without limit is as warm at a wall that takes heat as it is elsewhere.
+        exchange = VesselExchange(space, [vessel], REFERENCE, lumens.blood_temperature, conductivity=1e9)
         temperature = np.full(space.n_nodes, wall)
         found.append(exchange.exchange(temperature, exchange.blood(temperature)).outlet[0])
         equilibration = BLOOD.volumetric_heat_capacity * flow / (2.0 * np.pi * radius * coefficient)
