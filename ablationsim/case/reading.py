@@ -308,6 +308,14 @@ def _read_vessels(parts: Parts, directory: Path) -> None:
             for section in parts.tables["vessel"]
             if section.facets is not None
         ]
+    if any(section.labels for section in [*parts.tables["vessel"], *([tumour] if tumour else [])]):
+        parts.problems += [
+            f"vessel '{section.name}': {key} needs orientation, 'RAS' or 'LPS': the case has label images, whose axes "
+            "are known, while those of this file are not"
+            for section in parts.tables["vessel"]
+            for key in ("surface", "centreline")
+            if getattr(section, key) is not None and section.orientation is None
+        ]
     if isinstance(tumour, TumourSection):
         parts.tables["tumour"] = _located(tumour, ("labels",), "tumour", parts.problems, directory)
         if tumour.set is not None and tumour.set not in Tissue.names():

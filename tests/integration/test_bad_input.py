@@ -72,6 +72,14 @@ CASES = {
         lambda t: t + '[[vessel]]\nname = "v"\nkind = "tube"\nsurface = "case.msh"\n',
         ["surface needs unit"],
     ),
+    "axes that are not known beside an image": (
+        lambda t: (
+            t
+            + '[[vessel]]\nname = "v"\nkind = "portal_vein"\nsurface = "v.stl"\nunit = "mm"\n'
+            + '[[vessel]]\nname = "w"\nkind = "portal_vein"\nlabels = "v.nii.gz"\nlabel = 2\n'
+        ),
+        ["vessel 'v'", "surface needs orientation, 'RAS' or 'LPS'"],
+    ),
     "surface that is none": (
         lambda t: t + '[[vessel]]\nname = "v"\nkind = "portal_vein"\nsurface = "v.stl"\nunit = "mm"\n',
         ["vessel 'v'", "v.stl"],
