@@ -39,7 +39,7 @@ HEIGHTS = np.arange(-25.0, 75.5, 1.0)
 """Of the sections across the shaft, above the tip [mm]."""
 RADII = np.arange(1.0, 30.1, 0.25)
 """Places of the temperature profile, from the axis of the shaft [mm]."""
-_ABOVE = ("report", "study", "cli.py", "doctor.py")
+_ABOVE = ("report", "study", "cli", "doctor.py")
 _SOURCES = hashlib.sha256(
     b"".join(
         path.read_bytes()
@@ -184,8 +184,10 @@ def case_with(path: Path, changes: Mapping[str, Any]) -> Case:
 def answers(cases: Mapping[str, Case], jobs: int, fresh: bool = False) -> dict[str, Answer]:
     """Run what has not run yet, `jobs` at a time; equal cases once."""
     make_folder(KEPT)
-    paths = {name: KEPT / f"{hashlib.sha256((case_hash(case) + _SOURCES).encode()).hexdigest()[:24]}.json"
-             for name, case in cases.items()}
+    paths = {
+        name: KEPT / f"{hashlib.sha256((case_hash(case) + _SOURCES).encode()).hexdigest()[:24]}.json"
+        for name, case in cases.items()
+    }
     if fresh:
         for path in KEPT.glob("*.json"):
             path.unlink()
@@ -243,7 +245,7 @@ def _section(result: Result, tip: Floats, height: float, level: Floats, tissue: 
     cut = contour(mesh.cells, tip[2] + 1e-3 * height - mesh.points[:, 2])
     points = 1e3 * (cut.interpolate(mesh.points) - tip)[:, :2]
     corners = points[cut.facets]
-    areas = 0.5 * np.abs(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
+    areas = 0.5 * np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1]))
     area = volume_above_zero(points, cut.facets, cut.interpolate(tissue), areas, False)
     edge = contour(cut.facets, cut.interpolate(level))
     ends = edge.interpolate(points)[edge.facets]
@@ -281,7 +283,9 @@ def _profiles(
     temperature = result.frames.temperature(frame)
     profiles = []
     for sign, last in ((1.0, wall), (-1.0, np.inf)):
-        points = np.column_stack([tip[0] + 1e-3 * sign * RADII, np.full(len(RADII), tip[1]), np.full(len(RADII), height)])
+        points = np.column_stack(
+            [tip[0] + 1e-3 * sign * RADII, np.full(len(RADII), tip[1]), np.full(len(RADII), height)]
+        )
         values = probe_matrix(result.mesh, points, reach=5e-3) @ temperature - ZERO_CELSIUS
         profiles.append([round(float(t), 2) if r <= last else None for r, t in zip(RADII, values, strict=True)])
     return profiles[0], profiles[1]
