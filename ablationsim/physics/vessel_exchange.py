@@ -16,24 +16,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
 from ablationsim.fem.location import Locator
 from ablationsim.fem.space import P1Space
 from ablationsim.fem.wall import WallPoints, exchange_values
+from ablationsim.physics.blood import BloodNetwork, Segments
 from ablationsim.physics.lumens import fitted_facets
 from ablationsim.vessels.attach import attach
-from ablationsim.vessels.vessel import Branch, Vessel
+from ablationsim.vessels.vessel import Vessel
 
 Array = NDArray[np.float64]
-
-_SEGMENT = 2e-3
-"""Length of the segments of a branch along which the blood's temperature is followed [m]."""
 
 _RENEWAL = 4e6
 """Exchange that holds the inside of a vessel at the temperature of its blood, within about a second [W/m3/K]."""
@@ -83,57 +79,44 @@ class VesselExchange:
         What the wall adds to the conduction matrix [W/K].
     area : (b,) array
         Area of each branch's wall in the mesh [m2].
+    position, branch_of : (q, 3) and (q,) arrays
+        Points of the walls that exchange heat [m], and the number of the branch that each belongs to.
     """
-
-    position: Array
-    """Points of the walls that exchange heat, ``(q, 3)`` [m]."""
-    branch_of: NDArray[np.intp]
-    """Number of the branch that each of them belongs to, ``(q,)``."""
 
     def __init__(
         self, space: P1Space, vessels: Sequence[Vessel], reference: float, inside: Array, conductivity: float
     ) -> None:
         self.reference = reference
         self.branches = [(vessel, branch) for vessel in vessels for branch in vessel.branches]
+        segments = Segments.of(vessels)
+        self._branch_of_segment = segments.branch
+        count, n = len(segments.branch), space.n_nodes
         self.values = np.zeros(len(space.matrix.rows))
-        rows: list[sparse.csr_matrix] = []
-        conductances: list[Array] = []
-        areas = [np.zeros(0)]
-        positions = [np.zeros((0, 3))]
-        numbers = [np.zeros(0, dtype=np.intp)]
-        builder = _Network()
-        locator = Locator(space.mesh)
-        for vessel in vessels:
-            for points, segment_of in _segments(space, locator, vessel, builder):
-                coefficient = 1.0 / (1.0 / builder.coefficient[segment_of] + points.depth / conductivity)
-                self.values += exchange_values(space, points, coefficient, conductivity)
-                weight = coefficient * points.area
-                count = len(builder.coefficient)
-                select = sparse.csr_matrix((weight, (segment_of, np.arange(len(weight)))), shape=(count, len(weight)))
-                rows.append(select @ points.shape)
-                areas.append(points.area)
-                positions.append(points.position)
-                numbers.append(builder.branch[segment_of])
-                conductances.append(np.asarray(np.bincount(segment_of, weight, minlength=count), dtype=np.float64))
-        self.position, self.branch_of = np.concatenate(positions), np.concatenate(numbers)
-        count = len(builder.coefficient)
-        n = space.n_nodes
-        self._load = sparse.csr_matrix((count, n))
-        conductance: Array = np.zeros(count)
-        for row, part in zip(rows, conductances, strict=True):
-            row.resize((count, n))
-            self._load = self._load + row
-            conductance[: len(part)] += part
-        self._load = sparse.csr_matrix(self._load)
-        self._transposed = sparse.csr_matrix(self._load.T)
-        self._conductance = conductance
-        self._branch_of = builder.branch
-        self._network = builder.network(conductance)
+        load = sparse.csr_matrix((count, n))
+        self._conductance: Array = np.zeros(count)
+        walls = _walls(space, vessels, segments)
+        for points, segment in walls:
+            coefficient = 1.0 / (1.0 / segments.coefficient[segment] + points.depth / conductivity)
+            self.values += exchange_values(space, points, coefficient, conductivity)
+            weight = coefficient * points.area
+            load += (
+                sparse.csr_matrix((weight, (segment, np.arange(len(weight)))), shape=(count, len(weight)))
+                @ points.shape
+            )
+            self._conductance += np.bincount(segment, weight, minlength=count)
+        self._load = sparse.csr_matrix(load)
+        self._transposed = sparse.csr_matrix(load.T)
+        self._network = BloodNetwork(segments.upstream, segments.inlet, segments.capacity, self._conductance)
         # What little the mesh keeps of the tissue inside a vessel follows the blood, apart from the balance of heat.
         held = np.where(np.isnan(inside), 0.0, _RENEWAL * space.lumped_mass)
         self.values[space.matrix.diagonal] += held
         self._held = held * (np.nan_to_num(inside) - reference)
-        self.area = np.bincount(self.branch_of, np.concatenate(areas), minlength=len(self.branches))
+        self.position = np.concatenate([np.zeros((0, 3)), *(points.position for points, _ in walls)])
+        self.branch_of = segments.branch[
+            np.concatenate([np.zeros(0, dtype=np.intp), *(segment for _, segment in walls)])
+        ]
+        areas = np.concatenate([np.zeros(0), *(points.area for points, _ in walls)])
+        self.area = np.bincount(self.branch_of, areas, minlength=len(self.branches))
 
     @property
     def n_branches(self) -> int:
@@ -153,11 +136,13 @@ class VesselExchange:
         lost = self._load @ temperature - self._conductance * blood
         gained, outlet = self._network.gained(self._wall(temperature))
         leaving = np.full(self.n_branches, np.nan)
-        leaving[self._branch_of] = outlet  # segments of a branch come in the direction of its flow: the last one stays
+        leaving[self._branch_of_segment] = (
+            outlet  # segments of a branch come in the direction of its flow: the last one stays
+        )
         return Exchange(self._by_branch(lost), self._by_branch(gained), leaving)
 
     def _by_branch(self, segments: Array) -> Array:
-        return np.asarray(np.bincount(self._branch_of, segments, minlength=self.n_branches), dtype=np.float64)
+        return np.asarray(np.bincount(self._branch_of_segment, segments, minlength=self.n_branches), dtype=np.float64)
 
     def _wall(self, temperature: Array) -> Array:
         """Mean temperature of the wall of each segment ``(s,)`` [K]; the reference where it is not in the mesh."""
@@ -167,107 +152,24 @@ class VesselExchange:
         )
 
 
-class _Network:
-    """Segments of all branches as they are collected, upstream ones first."""
-
-    def __init__(self) -> None:
-        self.branch: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
-        self.coefficient: Array = np.zeros(0)
-        self._capacity: list[float] = []  # rho c Q [W/K]; infinite where the blood stays as it comes
-        self._inlet: list[float] = []
-        self._upstream: list[dict[int, float]] = []  # share of the flow by the segment that it comes from
-        self._branches = 0
-
-    def add(self, vessel: Vessel, number: int, branch: Branch, last: dict[int, int]) -> tuple[int, int]:
-        """Add the segments of a branch; ``last`` has the last segment of each branch of the vessel. Returns first
-        segment and number of segments."""
-        first = len(self._capacity)
-        count = max(1, int(np.ceil(branch.length / _SEGMENT))) if branch.model == "transport" else 1
-        flows = branch.model == "transport" and branch.flow > 0.0
-        shares = {last[up]: flow / branch.flow for up, flow in branch.upstream.items() if flows and up in last}
-        for i in range(count):
-            self._capacity.append(vessel.fluid.volumetric_heat_capacity * branch.flow if flows else np.inf)
-            self._inlet.append(vessel.inlet_temperature)
-            self._upstream.append(shares if i == 0 else {first + i - 1: 1.0})
-        last[number] = first + count - 1
-        moves = branch.model in ("fixed", "transport")
-        self.branch = np.append(self.branch, np.full(count, self._branches))
-        self.coefficient = np.append(self.coefficient, np.full(count, branch.wall_coefficient if moves else 0.0))
-        self._branches += 1
-        return first, count
-
-    def network(self, conductance: Array) -> BloodNetwork:
-        """The balance along all segments, whose walls have the given conductance ``(s,)`` [W/K]."""
-        count = len(conductance)
-        rows = [i for i, shares in enumerate(self._upstream) for _ in shares]
-        columns = [up for shares in self._upstream for up in shares]
-        shares = [share for found in self._upstream for share in found.values()]
-        upstream = sparse.csr_matrix((shares, (rows, columns)), shape=(count, count))
-        return BloodNetwork(upstream, np.array(self._inlet), np.array(self._capacity), conductance)
-
-
-class BloodNetwork:
-    """Temperature of the blood along segments that flow into each other.
-
-    Parameters
-    ----------
-    upstream : (s, s) csr matrix
-        Share of the flow of each segment (row) that comes from another (column); the rest comes from the inlet.
-    inlet : (s,) array
-        Temperature of what comes from the inlet [K].
-    capacity : (s,) array
-        Heat capacity flow rho c Q [W/K]; infinite where the blood keeps the temperature of the inlet.
-    conductance : (s,) array
-        Of the wall: coefficient times area [W/K].
-    """
-
-    def __init__(self, upstream: Any, inlet: Array, capacity: Array, conductance: Array) -> None:
-        self._capacity, self._conductance = capacity, conductance
-        units = conductance / capacity
-        self._kept = np.exp(-units)
-        # (1 - exp(-N)) / N: the mean of T_b - T_w over a segment relative to that at its beginning.
-        self._mean = np.where(units > 1e-12, -np.expm1(-units) / np.maximum(units, 1e-300), 1.0)
-        self._upstream = upstream
-        self._fresh = (1.0 - np.asarray(upstream.sum(axis=1)).ravel()) * inlet
-        matrix = sparse.eye_array(len(inlet)) - sparse.diags_array(self._kept) @ upstream
-        self._solve = splu(sparse.csc_matrix(matrix), permc_spec="NATURAL").solve if len(inlet) else np.copy
-
-    def entering(self, wall: Array) -> Array:
-        """Temperature of the blood that enters each segment ``(s,)`` for its wall's temperature ``(s,)`` [K]."""
-        leaving = self._solve(self._kept * self._fresh + (1.0 - self._kept) * wall)
-        return self._fresh + self._upstream @ leaving
-
-    def mean(self, wall: Array) -> Array:
-        """Mean temperature of the blood in each segment ``(s,)`` [K]."""
-        return wall + self._mean * (self.entering(wall) - wall)
-
-    def gained(self, wall: Array) -> tuple[Array, Array]:
-        """Heat that the blood gains in each segment [W], and the temperature with which it leaves [K]."""
-        entering = self.entering(wall)
-        leaving = wall + self._kept * (entering - wall)
-        finite = np.isfinite(self._capacity)
-        through_wall = self._conductance * (wall - entering)
-        return np.where(finite, np.where(finite, self._capacity, 0.0) * (leaving - entering), through_wall), leaving
-
-
-def _segments(
-    space: P1Space, locator: Locator, vessel: Vessel, builder: _Network
-) -> list[tuple[WallPoints, NDArray[np.intp]]]:
-    """Points on the wall of a vessel that exchange heat, with the segment that each belongs to."""
-    first, count = np.array([(0, 0)] * len(vessel.branches)).T.copy() if vessel.branches else (np.zeros(0), np.zeros(0))
-    last: dict[int, int] = {}
-    for number, branch in enumerate(vessel.branches):
-        first[number], count[number] = builder.add(vessel, number, branch, last)
-    facets = fitted_facets(space.mesh, vessel)
-    if facets is not None:
-        points = WallPoints.fitted(space.mesh, facets)
-    else:
-        points = WallPoints.embedded(space, locator, vessel.wall.points[vessel.wall.triangles[~vessel.wall.capped]])
-    if len(points.area) == 0:
-        return []
-    branch_of, station = attach(points.position, vessel.branches)
-    lengths = np.array([branch.length for branch in vessel.branches])
-    place = np.minimum((station / lengths[branch_of] * count[branch_of]).astype(np.intp), count[branch_of] - 1)
-    segment = first[branch_of] + place
-    moves = builder.coefficient[segment] > 0.0
-    return [(points.take(moves), segment[moves])] if moves.any() else []
+def _walls(space: P1Space, vessels: Sequence[Vessel], segments: Segments) -> list[tuple[WallPoints, NDArray[np.intp]]]:
+    """Points on the wall of each vessel that exchange heat, and the segment that each belongs to."""
+    locator = Locator(space.mesh)
+    found = []
+    passed = 0
+    for vessel in vessels:
+        facets = fitted_facets(space.mesh, vessel)
+        if facets is not None:
+            points = WallPoints.fitted(space.mesh, facets)
+        else:
+            triangles = vessel.wall.points[vessel.wall.triangles[~vessel.wall.capped]]
+            points = WallPoints.embedded(space, locator, triangles)
+        branch, station = attach(points.position, vessel.branches)
+        number = passed + branch
+        passed += len(vessel.branches)
+        lengths = np.array([branch.length for branch in vessel.branches])
+        along = (station / lengths[branch] * segments.count[number]).astype(np.intp)
+        segment = segments.first[number] + np.minimum(along, segments.count[number] - 1)
+        moves = segments.coefficient[segment] > 0.0
+        found.append((points.take(moves), segment[moves]))
+    return found

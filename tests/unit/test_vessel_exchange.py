@@ -16,8 +16,9 @@ from ablationsim.fem.tissue_share import LEAST, TissueShare
 from ablationsim.fem.wall import WallPoints, exchange_values
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.mesh.walls import wall_of_facets
+from ablationsim.physics.blood import BloodNetwork
 from ablationsim.physics.lumens import Lumens
-from ablationsim.physics.vessel_exchange import BloodNetwork, VesselExchange
+from ablationsim.physics.vessel_exchange import VesselExchange
 from ablationsim.vessels.attach import attach
 from ablationsim.vessels.cache import cached
 from ablationsim.vessels.distance import WallDistance, inside_length, split_triangles
