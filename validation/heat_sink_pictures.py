@@ -17,8 +17,8 @@ NO_FLOW = "#8a8f94"
 
 
 def flows(runs: Runs) -> bytes:
-    """Radius up to the tube, area and volume against the flow: Lehmann and Neizert."""
-    figure = Figure(figsize=(10.0, 4.2), layout="constrained")
+    """Radius toward the tube, area and volume against the flow: Lehmann and Neizert."""
+    figure = Figure(figsize=(10.0, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     series = {
         "5 mm": {"axis": 5},
@@ -28,20 +28,20 @@ def flows(runs: Runs) -> bytes:
     }
     for (label, changes), colour in zip(series.items(), COLOURS, strict=True):
         shown = LEHMANN_FLOWS if changes == {"axis": 10} else [flow for flow in LEHMANN_FLOWS if flow in (1, 10, 1500)]
-        rim = [runs.percent("lehmann_2016", "rim", **changes, flow=flow) for flow in shown]
+        toward = [runs.percent("lehmann_2016", "toward", **changes, flow=flow) for flow in shown]
         area = [runs.percent("lehmann_2016", "area", **changes, flow=flow) for flow in shown]
-        left.plot(shown, rim, "o-", color=colour, label=f"radius, {label}")
+        left.plot(shown, toward, "o-", color=colour, label=f"radius, {label}")
         left.plot(shown, area, "s--", color=colour, markersize=4, linewidth=1, label=f"area, {label}")
     left.axvline(1, color="black", linewidth=0.8, linestyle=":")
     left.axvline(10, color="black", linewidth=0.8, linestyle=":")
-    left.text(1.1, 4, "measured:\nseen from here", fontsize=7)
-    left.text(11, 4, "measured:\nfull from here", fontsize=7)
+    left.text(1.1, 102, "measured:\neffect", fontsize=7)
+    left.text(11, 102, "measured:\nfull effect", fontsize=7)
     left.set_title("Lehmann 2016: bipolar radiofrequency, tube of 3.4 mm", fontsize=10)
     for distance, colour in zip((2.5, 5, 10), COLOURS, strict=False):
         shown = [2, 10, 500]
-        rim = [runs.percent("neizert_2022", "rim", wall=distance, flow=flow) for flow in shown]
+        toward = [runs.percent("neizert_2022", "toward", wall=distance, flow=flow) for flow in shown]
         volume = [runs.percent("neizert_2022", "volume", wall=distance, flow=flow) for flow in shown]
-        right.plot(shown, rim, "o-", color=colour, label=f"radius, {distance:g} mm")
+        right.plot(shown, toward, "o-", color=colour, label=f"radius, {distance:g} mm")
         right.plot(shown, volume, "^--", color=colour, markersize=4, linewidth=1, label=f"volume, {distance:g} mm")
     right.set_title("Neizert 2022: microwaves, tube of 5 mm (assumed)", fontsize=10)
     left.set_ylabel("% of that without flow")
@@ -50,7 +50,7 @@ def flows(runs: Runs) -> bytes:
         axes.set_xlabel("flow through the tube, mL/min")
         axes.set_ylim(0, 112)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7, ncols=2, loc="lower right")
+        axes.legend(fontsize=7, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     return _png(figure)
 
 

@@ -39,7 +39,7 @@ HEIGHTS = np.arange(-25.0, 75.5, 1.0)
 """Of the sections across the shaft, above the tip [mm]."""
 RADII = np.arange(1.0, 30.1, 0.25)
 """Places of the temperature profile, from the axis of the shaft [mm]."""
-_ABOVE = ("report", "study", "cli", "doctor.py")
+_ABOVE = ("case", "results", "report", "study", "cli", "cache.py", "doctor.py")
 _SOURCES = hashlib.sha256(
     b"".join(
         path.read_bytes()
@@ -217,10 +217,10 @@ def measure(result: Result) -> Answer:
     tip = np.array(result.case.applicators[0].tip)
     distance, outer = float(branch.points[0, 0]), float(branch.radii.mean())
     level = result.fields["level"]
-    # What stands still counts as tissue in a run; here it does not.
-    tissue = np.minimum(level, 1e3 * WallDistance(vessel.wall)(result.mesh.points))
     wall = 1e3 * (distance - outer)
     flowing = branch.flow > 0.0
+    # What stands still counts as tissue in a run; here it does not.
+    tissue = level if flowing else np.minimum(level, 1e3 * WallDistance(vessel.wall)(result.mesh.points))
     sections = (_section(result, tip, height, level, tissue, wall if flowing else np.inf) for height in HEIGHTS)
     toward, away = _profiles(result, tip, vessel, wall)
     return Answer(
