@@ -26,9 +26,9 @@ the glass are assumed; each folder in `validation/` lists what is known and what
 known the comparison says how much it matters.
 
 All numbers and pictures on this page are written by `python validation/heat_sink.py`; every line of the comparison is
-in `validation/results/heat_sink.csv`. Common to all: mesh at `resolution = 2` unless stated (2.5 for Lu and Primavesi), walls
-embedded in it, edge at whitening (Ω = 1), zones taken one minute after power-off while the flow goes on, undeformed
-tissue. Sizes are relative to *the same run without flow*, so that much of what is
+in `validation/results/heat_sink.csv`. Common to all: mesh at `resolution = 2` unless stated (2.5 for Lu and
+Primavesi), walls embedded in it, edge at whitening (Ω = 1), zones taken one minute after power-off while the flow
+goes on, undeformed tissue. Sizes are relative to *the same run without flow*, so that much of what is
 uncertain about a device cancels.
 
 How a change counts: most papers say only whether there was one. What we know of them does not say how large a change
