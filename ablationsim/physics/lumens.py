@@ -46,7 +46,6 @@ class Lumens:
     """
 
     def __init__(self, mesh: Mesh, vessels: Sequence[Vessel]) -> None:
-        self._vessels = vessels
         self._distances = [WallDistance(vessel.wall) for vessel in vessels]
         lumen = [cells for name, cells in mesh.regions.items() if name.startswith("lumen:")]
         self.tissue = TissueShare.of_region(mesh, np.concatenate([np.zeros(0, dtype=np.int32), *lumen]))

@@ -121,9 +121,7 @@ def scene_of(data: ReportData) -> Scene:
             ):
                 line = 1e3 * (foot + np.outer([start, end], applicator.axis))
                 parts.append(Part(line, NO_TRIANGLES, colour, radius=thickness * radius))
-        parts += [
-            Part(1e3 * tine, np.zeros((0, 3), dtype=np.int64), ELECTRODE, radius=0.4) for tine in applicator.tines
-        ]
+        parts += [Part(1e3 * tine, NO_TRIANGLES, ELECTRODE, radius=TINE) for tine in applicator.tines]
     # Away from the vessel, which would hide the zone.
     turned = np.cos(_TURN) * plane.normal - np.sin(_TURN) * plane.right
     eyes = [across + _ABOVE * plane.up for across in (plane.normal, turned)]

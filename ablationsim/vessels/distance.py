@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ablationsim.vessels.vessel import Floats, Ints, Wall
@@ -135,12 +134,3 @@ def _nearest_point(p, corners, nearest):
         v, w = vb * scale, vc * scale
     for k in range(3):
         nearest[k] = a[k] + v * (b[k] - a[k]) + w * (c[k] - a[k])
-
-
-def inside_length(distance: WallDistance, line: Floats, step: float = 0.1e-3) -> float:
-    """Length of a straight line ``(2, 3)`` that lies inside the vessel [m], to within a step or two."""
-    length = float(np.linalg.norm(line[1] - line[0]))
-    count = max(2, int(np.ceil(length / step)))
-    share = (np.arange(count) + 0.5) / count
-    inside: NDArray[np.bool_] = distance(line[0] + share[:, None] * (line[1] - line[0])) < 0.0
-    return length * float(inside.mean())

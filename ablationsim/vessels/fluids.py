@@ -40,18 +40,6 @@ GLASS_CONDUCTIVITY = Sourced.read(
 )
 """Thermal conductivity of the wall of a glass tube, for cases with one [W/m/K]."""
 
-GLASS_THICKNESS = Sourced.read(
-    {
-        "value": "1 mm",
-        "status": "assumed",
-        "source": "common wall of laboratory glass tubes of a few millimetres",
-        "range": ["0.5 mm", "1.5 mm"],
-        "range_source": "assumed; from thin to thick laboratory tubes",
-    },
-    "length",
-)
-"""Thickness of the wall of a glass tube, for cases with one [m]."""
-
 
 def fluid(name: str, temperature: float) -> Fluid:
     """A fluid at the temperature that it comes with [K].

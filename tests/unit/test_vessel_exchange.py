@@ -21,7 +21,7 @@ from ablationsim.physics.lumens import Lumens
 from ablationsim.physics.vessel_exchange import VesselExchange
 from ablationsim.vessels.attach import attach
 from ablationsim.vessels.cache import cached
-from ablationsim.vessels.distance import WallDistance, inside_length, split_triangles
+from ablationsim.vessels.distance import WallDistance, split_triangles
 from ablationsim.vessels.vessel import Branch, Centreline, Shape, Vessel
 from ablationsim.zone.extract import zone_volume
 
@@ -41,10 +41,10 @@ def tube(**options) -> Vessel:
     return straight_vessel(3e-3, np.array([middle, middle, -5e-3]), np.array([middle, middle, 25e-3]), **values)
 
 
-def exchange_on(mesh: Mesh, *vessels: Vessel) -> tuple[P1Space, VesselExchange]:
+def exchange_on(mesh: Mesh, *vessels: Vessel, conductivity: float = 0.5) -> tuple[P1Space, VesselExchange]:
     lumens = Lumens(mesh, vessels)
     space = P1Space(mesh, lumens.tissue)
-    return space, VesselExchange(space, vessels, 300.0, lumens.blood_temperature, 0.5)
+    return space, VesselExchange(space, vessels, 300.0, lumens.blood_temperature, conductivity)
 
 
 # -- distance and shape ------------------------------------------------------------------------------------------------
@@ -65,11 +65,6 @@ def test_sign_next_to_an_edge_where_two_faces_are_equally_near() -> None:
     assert np.sign(rotated).tolist() == np.sign(distance(beyond)).tolist()
     found = distance(np.array([[10e-3, 10e-3, 24.9e-3], [10e-3, 10e-3, 25.1e-3]]))
     assert found == pytest.approx([-1e-4, 1e-4], abs=1e-9)
-
-
-def test_length_of_a_line_inside_a_vessel() -> None:
-    line = np.array([[0.0, 10e-3, 5e-3], [20e-3, 10e-3, 5e-3]])
-    assert inside_length(WallDistance(tube().wall), line) == pytest.approx(6e-3, abs=0.2e-3)
 
 
 def test_split_triangles_keep_area_and_orientation() -> None:
@@ -232,6 +227,14 @@ def test_what_the_tissue_loses_the_blood_gains(cube: Mesh, model) -> None:
     assert (matrix @ theta).sum() - exchange.source(blood).sum() == pytest.approx(found.lost.sum(), rel=0.02)
     if model == "transport":
         assert CAPACITY * 1e-7 * (found.outlet[0] - 310.0) == pytest.approx(found.gained[0], rel=1e-9)
+
+
+def test_fixed_blood_takes_up_what_the_coefficient_says(cube: Mesh) -> None:
+    # Tissue whose temperature does not fall toward the wall conducts without limit.
+    _, exchange = exchange_on(cube, tube(), conductivity=1e9)
+    temperature = 330.0 + 1e3 * cube.points[:, 2]
+    lost = exchange.exchange(temperature, exchange.blood(temperature)).lost[0]
+    assert lost == pytest.approx(1500.0 * exchange.area[0] * (340.0 - 310.0), rel=0.01)
 
 
 def test_still_branches_exchange_nothing(cube: Mesh) -> None:
