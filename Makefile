@@ -29,7 +29,7 @@ docs: setup-test
 	$(BIN)/mkdocs build --strict --quiet
 
 benchmark: setup-test
-	$(BIN)/python benchmarks/run.py
+	benchmarks/run
 
 setup: $(VENV)/.installed
 

@@ -1,7 +1,7 @@
 """The march in time: accurate steps, generators that change phase, and the record of where the energy went.
 
-Steps end exactly where a generator changes phase, at a scheduled time or where the impedance crosses a threshold, and a
-step that is too inaccurate is done again with a shorter length.
+Steps end exactly where a generator changes phase, at a scheduled time or where the impedance crosses a threshold. A
+step that is too inaccurate, or in which the impedance rises too far past its threshold, is done again, shorter.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from ablationsim.device.generator import Controller
 from ablationsim.device.signals import Reading
 from ablationsim.errors import SolverError
 from ablationsim.fem.kernels import Array
+from ablationsim.fem.stiffness import Matrix
+from ablationsim.pace import FIRST_STEP, Pace, crossing, time_until
 from ablationsim.physics.bioheat import HeatOperator
 from ablationsim.physics.damage import Damage
 from ablationsim.step import GAMMA, Carried, Energy, Problem, State, Trial
@@ -24,9 +26,13 @@ from ablationsim.step import GAMMA, Carried, Energy, Problem, State, Trial
 STRIDE = 1e-3
 """Longest way that an applicator which is on is pulled back in one step [m]."""
 
-_FIRST_STEP = 0.05  # s, after every change of phase
 _SHORTEST_STEP = 1e-7  # s
+_FIRST_SHARE = 0.1  # of the time to the next scheduled event: longest first step after a change of phase
+_SHORTEST_LOCATED = 1e-3  # s: no step is done again at less than this because of a threshold
 _EVENT_TOLERANCE = 0.05  # ohm: how far past its threshold a located crossing may be
+_EVENT_TIME = 1e-6  # s: or how near to a time at which it is not past
+_EVENT_APPROACH = 4.0  # ohm: a step ends so far before a threshold, and the next so far past it, by the readings so far
+_EVENT_RISE = 10.0  # ohm: a step that rises by more is done again, unless it crosses the threshold in its last tenth
 
 
 class March:
@@ -47,6 +53,8 @@ class March:
         self.controllers = controllers
         self.cooling = cooling
         self.power_off: float | None = None
+        self.pace = Pace()
+        self._approach: list[tuple[float, float]] = []  # last overshoots of this phase, with their times [s, ohm]
         n = problem.bioheat.space.n_nodes
         temperature = np.full(n, problem.initial_temperature)
         operator = problem.bioheat.operator(temperature)
@@ -56,8 +64,7 @@ class March:
             temperature=temperature,
             damage=Damage.none(temperature),
             energy=Energy(),
-            step=_FIRST_STEP,
-            slope=np.zeros(n),
+            slope=None,
             field=None,
             operator=operator,
             carried=Carried.none(exchange),
@@ -99,7 +106,9 @@ class March:
             self._change_phase(event)
             return
         longest = min(self.problem.control.longest_step, horizon - state.time)
-        dt = min(state.step, longest)
+        dt = min(self.pace.step, self._foreseen(), longest)
+        if self.pace.change is not None:
+            dt = min(dt, max(_FIRST_SHARE * (event - state.time), FIRST_STEP))
         # Two nearly equal steps to the horizon instead of a long and a tiny one.
         if dt < longest < 2.0 * dt:
             dt = 0.5 * longest
@@ -108,6 +117,19 @@ class March:
         self._accept(trial, dt)
         if crossing or (horizon == event and state.time >= event - 1e-9):
             self._change_phase(state.time)
+
+    def _foreseen(self) -> float:
+        """Step to shortly before or past a threshold, as the readings of this phase foretell it."""
+        if not self._approach:
+            return math.inf
+        over = self._approach[-1][1]
+        goal = -_EVENT_APPROACH if over < -1.5 * _EVENT_APPROACH else _EVENT_APPROACH
+        return max(time_until(goal, self._approach), FIRST_STEP)
+
+    def _note_approach(self) -> None:
+        """Remember how far the present readings are from a threshold, and the two before."""
+        over = self._overshoot(self.readings)
+        self._approach = [*self._approach[-2:], (self.state.time, over)] if math.isfinite(over) else []
 
     def _refresh(self, dt: float) -> float:
         """Let the source adapt to the present state; returns the step, cut to one stride of what is pulled back."""
@@ -130,7 +152,8 @@ class March:
         return self.problem.step(self.state, dt, demands, standby)
 
     def _accurate_step(self, dt: float) -> tuple[Trial, float, bool]:
-        """A step that meets the error tolerance and does not run past a generator's threshold."""
+        """A step that meets the error tolerance and ends where a generator's threshold is crossed, if it is."""
+        before = self._overshoot(self.readings)
         while True:
             try:
                 trial = self._step(dt)
@@ -139,46 +162,48 @@ class March:
                     raise
                 self.state.rejected += 1
                 dt *= 0.25
+                self.pace.refuse(dt)
                 continue
-            self.state.step = (
-                dt * min(2.0, max(0.2, 0.9 * trial.error ** (-1.0 / 3.0))) if trial.error > 0 else 2.0 * dt
-            )
-            if trial.error <= 1.0:
+            past = self._overshoot(trial.readings)
+            crosses = past > _EVENT_TOLERANCE and -math.inf < before < 0.0
+            share = before / (before - past) if crosses else 1.0
+            if trial.error > 1.0:
+                shorter = min(self.pace.shorter(dt, trial.error), share * dt)
+            elif crosses and past - before > _EVENT_RISE and share < 0.9 and share * dt > _SHORTEST_LOCATED:
+                shorter = share * dt
+            else:
                 break
             self.state.rejected += 1
-            dt = min(self.state.step, 0.9 * dt)
+            dt = max(shorter, 0.1 * dt)
+            self.pace.refuse(dt)
             if dt < _SHORTEST_STEP:
                 raise SolverError(
                     f"The time step fell below {_SHORTEST_STEP:g} s at t = {self.state.time:.3f} s. The mesh may be "
                     "too coarse at the electrode; try a finer resolution or a larger time tolerance."
                 )
-        return self._locate(trial, dt)
+        self.pace.accept(dt, trial.error)
+        if crosses:
+            trial, dt = self._locate(trial, dt, before, past)
+        return trial, dt, past >= 0.0
 
-    def _locate(self, trial: Trial, dt: float) -> tuple[Trial, float, bool]:
-        """Shorten the step to where a generator's impedance threshold is crossed (regula falsi, Illinois variant)."""
-        past = self._overshoot(trial.readings)
-        if past < 0.0:
-            return trial, dt, False
-        next_step = self.state.step
-        low, high = 0.0, dt
-        f_low, f_high = self._overshoot(self.readings), past
-        last_side = 0
-        while past > _EVENT_TOLERANCE and high - low > 1e-6 and math.isfinite(f_low):
-            middle = low + (high - low) * min(max(-f_low / (f_high - f_low), 0.02), 0.98)
-            attempt = self._step(middle)
-            self.state.rejected += 1
-            value = self._overshoot(attempt.readings)
-            side = 1 if value >= 0.0 else -1
-            if side > 0:
-                trial, past = attempt, value
-                high, f_high = middle, value
-                f_low *= 0.5 if side == last_side else 1.0
-            else:
-                low, f_low = middle, value
-                f_high *= 0.5 if side == last_side else 1.0
-            last_side = side
-        self.state.step = next_step
-        return trial, high, True
+    def _locate(self, trial: Trial, dt: float, before: float, past: float) -> tuple[Trial, float]:
+        """Cut a step at the crossing of a generator's threshold, from so far before it to so far past it [ohm]."""
+        state, problem = self.state, self.problem
+        demands = [controller.demand() for controller in self.controllers]
+        kept: Any = None  # the field at the nearest place past the threshold: places found there come ever nearer
+
+        def overshoot(fraction: float) -> float:
+            nonlocal kept
+            temperature = problem.within(state, trial, fraction)
+            field = problem.source.field(state.time + fraction * dt, temperature)
+            over = self._overshoot(problem.readings(problem.source.drive(field, demands), temperature))
+            kept = field if over >= 0.0 else kept
+            return over
+
+        fraction = crossing(overshoot, before, past, _EVENT_TOLERANCE, _EVENT_TIME / dt)
+        if fraction is None:
+            return trial, dt
+        return problem.cut(state, trial, dt, fraction, kept, demands), fraction * dt
 
     def _overshoot(self, readings: list[Reading]) -> float:
         """How far the first generator is past its threshold [ohm]; minus infinity when none watches one."""
@@ -216,6 +241,7 @@ class March:
         for controller, reading in zip(self.controllers, self.readings, strict=True):
             if not controller.finished:
                 controller.accept(reading)
+        self._note_approach()
 
     def _change_phase(self, time: float) -> None:
         """Let the generators that are due go on to their next phase."""
@@ -231,8 +257,10 @@ class March:
         for old, new in zip(before, (c.demand() for c in self.controllers), strict=True):
             # A small correction (a sampled temperature controller) leaves the solution smooth enough to step on.
             if old.kind != new.kind or abs(new.value - old.value) > 0.05 * abs(old.value):
-                self.state.step = _FIRST_STEP
-                self.state.slope = np.zeros_like(self.state.slope)
+                self.pace.begin(f"{old.kind} to {new.kind}, {'more' if new.value > old.value else 'less'}")
+                self.state.slope = None
+                self._approach = []
+                self._note_approach()
                 return
 
     # -- checkpoints -------------------------------------------------------------------------------------------------
@@ -242,7 +270,8 @@ class March:
         state = self.state
         meta = {
             "time": state.time,
-            "step": state.step,
+            "pace": asdict(self.pace),
+            "approach": self._approach,
             "steps": state.steps,
             "rejected": state.rejected,
             "power_off": self.power_off,
@@ -252,8 +281,8 @@ class March:
         }
         arrays = {
             "temperature": state.temperature,
-            "slope": state.slope,
-            "conduction": state.operator.conduction,
+            **({} if state.slope is None else {"slope": state.slope}),
+            **{f"conduction_{name}": values for name, values in state.operator.conduction._asdict().items()},
             "perfusion": state.operator.perfusion,
             "blood": state.operator.blood,
             **{f"carried_{name}": values for name, values in vars(state.carried).items()},
@@ -280,16 +309,18 @@ class March:
             controller.restore(saved)
         self.readings = [Reading(**reading) for reading in meta["readings"]]
         self.power_off = meta["power_off"]
+        self.pace = Pace(**meta["pace"])
+        self._approach = [(time, over) for time, over in meta["approach"]]
         field = self.problem.source.restore(group("source_"))
+        conduction = Matrix(arrays["conduction_off"].astype(np.float32), arrays["conduction_diagonal"])
         self.state = State(
             time=meta["time"],
             temperature=arrays["temperature"],
             damage=Damage(**group("damage_")),
             energy=Energy(**meta["energy"]),
-            step=meta["step"],
-            slope=arrays["slope"],
+            slope=arrays.get("slope"),
             field=field,
-            operator=HeatOperator(arrays["conduction"], arrays["perfusion"], arrays["blood"]),
+            operator=HeatOperator(conduction, arrays["perfusion"], arrays["blood"]),
             carried=Carried(**group("carried_")),
             steps=meta["steps"],
             rejected=meta["rejected"],

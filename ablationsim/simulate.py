@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from threadpoolctl import threadpool_limits
 
 from ablationsim.case import Case
 from ablationsim.errors import Interrupted
@@ -137,7 +138,8 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
     recorder = Recorder(case, march, folder, progress, log)
     notes = recorder.restore() if resuming else []
     meshed = time.perf_counter()
-    with _stopping_on_signals(recorder):
+    # The vectors of a step are too short for the threads of BLAS, which get in the way of those of the kernels.
+    with _stopping_on_signals(recorder), threadpool_limits(1, "blas"):
         march.run(recorder.observe, recorder.next_stop)
 
     carried = heat_carried(march, geometry, vessels) if vessels else None
@@ -308,17 +310,10 @@ def _provenance(case: Case) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "case_sha256": run_folder.case_hash(case),
-        "inputs_sha256": {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in _inputs(case)},
+        "inputs_sha256": {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in case.inputs},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
         "platform": platform.platform(),
     }
-
-
-def _inputs(case: Case) -> list[str]:
-    """Files that a case was made from, besides itself."""
-    parts = [case.domain.mesh, *(path for v in case.vessels for path in (v.surface, v.centreline, v.labels))]
-    parts.append(case.tumour.labels if case.tumour else None)
-    return sorted({path for path in parts if path})
 
 
 @contextmanager

@@ -4,14 +4,17 @@ A step is TR-BDF2 (Bank et al. 1985; Hosea and Shampine 1996): a trapezoidal sta
 stage to ``t + dt``, second order and L-stable, with an embedded third-order formula whose difference is the error
 estimate. The temperature-dependent coefficients (conductivities, perfusion) of a stage are taken at a temperature
 extrapolated from the states before it, which keeps the order and needs one linear field problem a stage; a third one
-at the end of the step, for which the last is a good guess, gives what the generators read.
+at the end of the step, for which the last is a good guess, gives what the generators read. Right after a change of
+phase, when states before say nothing, a linearly implicit Euler step foresees the first stage.
+
+A step that has been computed can be cut short: between its ends the enthalpy is taken as linear in time.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -100,8 +103,7 @@ class State:
     temperature: Array
     damage: Damage
     energy: Energy
-    step: float
-    slope: Array  # of the enthalpy between the last two states [J/m3/s]; zero after a change of phase
+    slope: Array | None  # of the enthalpy between the last two states [J/m3/s]; None after a change of phase
     field: Any | None  # of the source
     operator: HeatOperator
     carried: Carried
@@ -198,7 +200,10 @@ class Problem:
         powers = [self._powers(drive, state.operator, state.temperature, exchanges[0])]
         fluxes = [bioheat.flux(state.operator, state.temperature, drive.heat)]
 
-        guess = bioheat.temperature_at(content + GAMMA * dt * state.slope)
+        if state.slope is None:
+            guess = self._foreseen(state, fluxes[0], GAMMA * dt)
+        else:
+            guess = bioheat.temperature_at(content + GAMMA * dt * state.slope)
         drive = source.drive(source.field(state.time + GAMMA * dt, guess) if driven else None, demands)
         operator = self._operator(state, guess, GAMMA * dt)
         known = energy + _D * dt * fluxes[0]
@@ -238,6 +243,66 @@ class Problem:
             self.flows(drive, exchanges[2]),
             Exchange(lost, gained, exchanges[2].outlet),
             *(float(x) for x in totals),
+        )
+
+    def _foreseen(self, state: State, flux: Array, dt: float) -> Array:
+        """Temperature ``dt`` seconds ahead by a linearly implicit Euler step, with the nodal heating ``flux`` [W]."""
+        bioheat = self.bioheat
+        content, capacity = bioheat.enthalpy(state.temperature)
+        change = bioheat.damped(state.operator, dt, dt * flux, state.temperature)
+        return bioheat.temperature_at(content + capacity * change)
+
+    def within(self, state: State, trial: Trial, fraction: float) -> Array:
+        """Temperature ``(n,)`` [K] when a fraction of the time of a step has passed."""
+        bioheat = self.bioheat
+        before, _ = bioheat.enthalpy(state.temperature)
+        after, _ = bioheat.enthalpy(trial.temperature)
+        content = before + fraction * (after - before)
+        temperature = bioheat.temperature_at(content)
+        for _ in range(2):
+            # The look-up of a temperature is coarser than that of an enthalpy, and energy has to be conserved.
+            found, capacity = bioheat.enthalpy(temperature)
+            temperature = temperature + (content - found) / capacity
+        return temperature
+
+    def cut(
+        self, state: State, trial: Trial, dt: float, fraction: float, field: Any | None, demands: list[Demand]
+    ) -> Trial:
+        """The first part of a step of length ``dt`` [s].
+
+        Parameters
+        ----------
+        state : State
+            Where the step starts.
+        trial : Trial
+            The step.
+        dt : float
+            Its length [s].
+        fraction : float
+            Share of it that is kept.
+        field : of the source
+            At the temperature where it ends: see :meth:`within`.
+        demands : list of Demand
+            What each generator asks for during the step.
+        """
+        temperature = self.within(state, trial, fraction)
+        operator = self._operator(state, temperature, fraction * dt)
+        exchange = self.bioheat.vessel_exchange(operator, temperature)
+        drive = self.source.drive(field, demands)
+        return replace(
+            trial,
+            temperature=temperature,
+            middle=self.within(state, trial, GAMMA * fraction),
+            field=field,
+            operator=operator,
+            readings=self.readings(drive, temperature),
+            flows=self.flows(drive, exchange),
+            carried=Exchange(fraction * trial.carried.lost, fraction * trial.carried.gained, exchange.outlet),
+            generator=fraction * trial.generator,
+            outside=fraction * trial.outside,
+            coolant=fraction * trial.coolant,
+            perfusion=fraction * trial.perfusion,
+            vessels=fraction * trial.vessels,
         )
 
     def _stage(

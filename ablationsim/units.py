@@ -90,6 +90,15 @@ DIMENSIONS: Mapping[str, Dimension] = {
 }  # fmt: skip
 """Every dimension that the border knows, by name."""
 
+_EVERYDAY: Mapping[str, tuple[str, float]] = {
+    **{dimension.unit: (dimension.unit, 1.0) for dimension in DIMENSIONS.values() if dimension.unit},
+    "mm": ("m", 1e-3), "cm": ("m", 1e-2), "min": ("s", 60.0), "kW": ("W", 1e3), "mA": ("A", 1e-3), "%": ("", 1e-2),
+    "kHz": ("Hz", 1e3), "MHz": ("Hz", 1e6), "GHz": ("Hz", 1e9), "%/K": ("1/K", 1e-2), "MJ/m3/K": ("J/m3/K", 1e6),
+    "MJ/kg": ("J/kg", 1e6), "kJ": ("J", 1e3), "mL": ("m3", 1e-6), "mL/min": ("m3/s", 1e-6 / 60.0),
+    "mm/s": ("m/s", 1e-3), "mPa s": ("Pa s", 1e-3), "dB/cm": ("dB/m", 1e2), "deg": ("rad", math.pi / 180.0),
+}  # fmt: skip
+"""Units that nearly all files make do with: their SI unit and the factor to it."""
+
 _QUANTITY = re.compile(r"\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?P<unit>.*?)\s*")
 _NOT_FINITE = re.compile(r"\s*[-+]?(?:nan|inf|infinity)\b.*", re.IGNORECASE)
 _NAME = r"(?:°|µ|μ)?[A-Za-zΩ%]+(?:[23²³]|(?:\*\*|\^)[1-4])?"
@@ -215,6 +224,12 @@ def _unit(text: str) -> pint.Unit | None:
 
 
 def _convert(number: float, unit_text: str, text: str, wanted: Dimension) -> float:
+    # Loading pint takes longer than all else that reading a case does, and few cases need it.
+    if unit_text == "degC" and wanted.label == "temperature":
+        return number + ZERO_CELSIUS
+    everyday, factor = _EVERYDAY.get(unit_text, (None, 1.0))
+    if everyday == wanted.unit:
+        return number * factor
     unit = _unit(unit_text)
     if unit is None:
         raise ValueError(f"{_expectation(wanted)}, got {text!r}: the unit '{unit_text}' is unknown")

@@ -194,6 +194,13 @@ class Case:
         """Time at which the last protocol ends at the latest [s]; cooling comes after."""
         return max(applicator.end for applicator in self.applicators)
 
+    @property
+    def inputs(self) -> list[str]:
+        """Files that the case was made from, besides itself."""
+        parts = [self.domain.mesh, *(path for v in self.vessels for path in (v.surface, v.centreline, v.labels))]
+        parts.append(self.tumour.labels if self.tumour else None)
+        return sorted({path for path in parts if path})
+
     def resolved(self) -> dict[str, Any]:
         """Everything as plain SI data that JSON can hold, with device profiles and tissue properties included."""
         return {

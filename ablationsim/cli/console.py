@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 CaseFile = Annotated[Path, typer.Argument(help="Case file (TOML), or resolved.json of a run.", show_default=False)]
 
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="Threads of a run; 1 by default, and where several go at a time."),
+]
+
 
 def checked_case(path: Path) -> Case:
     """Load a case, its geometry and its mesh file, so that what can be wrong is said before anything runs."""

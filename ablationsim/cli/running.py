@@ -11,7 +11,7 @@ import typer
 from ablationsim.cli.application import app
 from ablationsim.cli.console import (
     CaseFile,
-    built_vessels,
+    Threads,
     checked_case,
     limit_threads,
     progress_bar,
@@ -20,7 +20,6 @@ from ablationsim.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from ablationsim.case import Case
     from ablationsim.results import Result
 
 
@@ -33,9 +32,7 @@ def run(
     refine: Annotated[bool, typer.Option(help="Run again on a finer mesh and step and state the difference.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint of an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an earlier run in the folder.")] = False,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the numerical libraries; 1 by default.")
-    ] = None,
+    threads: Threads = None,
     report: Annotated[bool, typer.Option(help="Write the HTML report.")] = True,
 ) -> None:
     """Simulate a case and write the run folder with its report."""
@@ -69,7 +66,11 @@ def check(
         raise typer.BadParameter("give a case file, or --schema")
     loaded = checked_case(case)
     applicators = ", ".join(f"{a.name} ({a.device.name})" for a in loaded.applicators)
-    remarks = vessel_remarks(loaded)
+    remarks: list[str] = []
+    if loaded.vessels:
+        from ablationsim.cli.remarks import vessel_remarks
+
+        remarks = vessel_remarks(loaded)
     typer.echo(f"{case}: no problems. {applicators}; {loaded.tissue.name}; ends at {loaded.end:g} s at the latest.")
     for remark in remarks:
         typer.echo(remark)
@@ -103,19 +104,6 @@ def mesh(
         f"{output}: {len(made.points)} nodes, {len(made.cells)} elements, quality {quality.min():.2f} at worst, "
         f"{quality.mean():.2f} on average"
     )
-
-
-def vessel_remarks(case: Case) -> list[str]:
-    """What was mended in the vessels of a case, and where needles run through them."""
-    if not case.vessels:
-        return []
-    from ablationsim.geometry.crossings import vessel_warnings
-    from ablationsim.geometry.geometry import Geometry
-
-    built = built_vessels(case)
-    warnings = vessel_warnings(Geometry.from_case(case), [found.vessel for found in built])
-    remarks = [f"Vessel '{found.vessel.name}': {note}" for found in built for note in found.notes]
-    return remarks + [f"Warning: {text}" for text in warnings]
 
 
 def print_zone(result: Result) -> None:

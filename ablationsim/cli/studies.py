@@ -10,6 +10,7 @@ import typer
 from ablationsim.cli.application import app
 from ablationsim.cli.console import (
     CaseFile,
+    Threads,
     checked_case,
     limit_threads,
     names_in,
@@ -67,9 +68,10 @@ def calibrate(
     resolution: Annotated[float, typer.Option(min=0.25, max=4.0, help="Size of the elements.")] = 1.5,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Profile to write, with the fit in it.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
+    threads: Threads = None,
 ) -> None:
     """Fit one or two numbers of a device profile to a few measured zones, and predict the others."""
-    limit_threads(None)
+    limit_threads(threads)
     from rich.console import Console
 
     from ablationsim.device import Device
@@ -143,11 +145,12 @@ def heat_sink(
         Path("runs") / "heat_sink"
     ),
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
+    threads: Threads = None,
     resume: Annotated[bool, typer.Option(help="Keep finished runs and go on with interrupted ones.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace earlier runs in the folder.")] = False,
 ) -> None:
     """Run cases with their vessels and without, and say what the vessels take away from the zone."""
-    limit_threads(None)
+    limit_threads(threads)
     with stoppable(output):
         from rich.console import Console
 

@@ -1,194 +1,185 @@
-"""Compiled kernels: sparse products, Jacobi conjugate gradients, table look-up, Joule heat and point location.
-
-Row pointers and column indices are unsigned: with signed ones every access would be checked for wrap-around, which
-doubles the time of a sparse product.
-"""
+"""Compiled loops over nodes and elements: table look-up, means, Joule heat and point location."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+from ablationsim.fem.products import BLOCK, THREADED_FROM, blocks_of
 
 Array = NDArray[np.float64]
 
 
-def index_array(values: ArrayLike) -> NDArray[np.uint32]:
-    """Indices in the type that the kernels expect."""
-    return np.ascontiguousarray(values, dtype=np.uint32)
-
-
-THREADED_FROM = 20_000
-"""Rows from which a sparse product is worth sharing among threads."""
-
-
 @njit(cache=True)
-def csr_product(indptr, indices, data, x, y):
-    """``y = A x``."""
-    if len(y) >= THREADED_FROM:
-        _threaded_product(indptr, indices, data, x, y)
-    else:
-        for i in range(len(y)):
-            total = 0.0
-            for j in range(indptr[i], indptr[i + 1]):
-                total += data[j] * x[indices[j]]
-            y[i] = total
+def _look_up(first, last, x, start, step, table, value, slope):
+    top = len(table) - 2
+    for i in range(first, last):
+        position = (x[i] - start) / step
+        k = min(max(int(position), 0), top)
+        difference = table[k + 1] - table[k]
+        value[i] = table[k] + (position - k) * difference
+        slope[i] = difference / step
 
 
 @njit(cache=True, parallel=True)
-def _threaded_product(indptr, indices, data, x, y):
-    for i in prange(len(y)):
-        total = 0.0
-        for j in range(indptr[i], indptr[i + 1]):
-            total += data[j] * x[indices[j]]
-        y[i] = total
-
-
-@njit(cache=True)
-def shifted_jacobi_cg(indptr, indices, data, scale, shift, diagonal, b, x, rtol, max_iterations):
-    """Solve ``(scale A + diag(shift)) x = b`` by Jacobi-preconditioned conjugate gradients in the precision of ``b``.
-
-    Writes into ``x``, from zero. The residual is measured in the norm of the inverse diagonal, in which the small
-    elements at an electrode count as much as the large ones far away. Returns the number of iterations, or -1 if the
-    relative residual did not fall below ``rtol``.
-    """
-    n = len(b)
-    r = np.empty_like(b)
-    p = np.empty_like(b)
-    q = np.empty_like(b)
-    inverse = np.empty_like(b)
-    rz = 0.0
-    for i in range(n):
-        inverse[i] = 1.0 / (scale * data[diagonal[i]] + shift[i])
-        x[i] = 0.0
-        r[i] = b[i]
-        p[i] = inverse[i] * r[i]
-        rz += r[i] * p[i]
-    limit = rtol * rtol * rz
-    for iteration in range(max_iterations):
-        if rz <= limit:
-            return iteration
-        csr_product(indptr, indices, data, p, q)
-        pq = 0.0
-        for i in range(n):
-            q[i] = scale * q[i] + shift[i] * p[i]
-            pq += p[i] * q[i]
-        alpha = rz / pq
-        rz_new = 0.0
-        for i in range(n):
-            x[i] += alpha * p[i]
-            r[i] -= alpha * q[i]
-            rz_new += r[i] * r[i] * inverse[i]
-        beta = rz_new / rz
-        rz = rz_new
-        for i in range(n):
-            p[i] = inverse[i] * r[i] + beta * p[i]
-    return -1
-
-
-@njit(cache=True)
-def solve_enthalpy(
-    indptr, indices, conduction, diagonal, mass, losses, known, weight, start, step, enthalpy, middle, half_band, theta,
-    reference, tolerance, max_iterations,
-):  # fmt: skip
-    """Newton's method for ``mass * enthalpy(reference + theta) = known - weight * (conduction + diag(losses)) theta``,
-    in place.
-
-    ``enthalpy`` is a uniform table from ``start`` with spacing ``step``; its steep band is centred at ``middle``. The
-    residual is computed in double precision, each correction in single precision and to a tenth only.
-    ``tolerance`` [K2 m3] limits the integral of the square of the last correction. Returns the number of iterations,
-    -1 if they did not suffice, and -2 if a linear solve failed or the temperature became undefined.
-    """
-    n = len(theta)
-    residual = np.empty(n)
-    rounded = conduction.astype(np.float32)
-    right = np.empty(n, np.float32)
-    shift = np.empty(n, np.float32)
-    change = np.empty(n, np.float32)
-    last = len(enthalpy) - 2
-    for iteration in range(max_iterations):
-        csr_product(indptr, indices, conduction, theta, residual)
-        for i in range(n):
-            position = (reference + theta[i] - start) / step
-            k = min(max(int(position), 0), last)
-            difference = enthalpy[k + 1] - enthalpy[k]
-            energy = mass[i] * (enthalpy[k] + (position - k) * difference)
-            right[i] = known[i] - energy - weight * (residual[i] + losses[i] * theta[i])
-            shift[i] = mass[i] * difference / step + weight * losses[i]
-        if shifted_jacobi_cg(indptr, indices, rounded, weight, shift, diagonal, right, change, 1e-1, 2000) < 0:
-            return -2
-        # Full steps that have not converged by now go round in a circle between kinks of the enthalpy.
-        damping = 1.0 if iteration < 10 else 0.5
-        size = 0.0
-        for i in range(n):
-            correction = np.float64(change[i])
-            # A node that jumps across the steep band would jump back and forth for ever: stop it inside the band.
-            before = reference + theta[i] - middle
-            after = before + correction
-            if before * after < 0.0 and abs(before) > half_band and abs(after) > half_band:
-                correction = -before
-            theta[i] += damping * correction
-            size += mass[i] * correction * correction
-        if not np.isfinite(size):
-            return -2
-        if size <= tolerance:
-            return iteration + 1
-    return -1
+def _threaded_look_up(x, start, step, table, value, slope):
+    n = len(x)
+    for block in prange(blocks_of(n)):
+        _look_up(block * BLOCK, min(n, (block + 1) * BLOCK), x, start, step, table, value, slope)
 
 
 @njit(cache=True)
 def look_up(x, start, step, table, value, slope):
     """Linear interpolation in a uniform table: values and slopes at ``x``; constant slope beyond the last entry."""
-    last = len(table) - 2
-    for i in range(len(x)):
-        position = (x[i] - start) / step
-        k = min(max(int(position), 0), last)
-        difference = table[k + 1] - table[k]
-        value[i] = table[k] + (position - k) * difference
-        slope[i] = difference / step
+    if len(x) < THREADED_FROM:
+        _look_up(0, len(x), x, start, step, table, value, slope)
+    else:
+        _threaded_look_up(x, start, step, table, value, slope)
+
+
+@njit(cache=True)
+def _nodal_look_up(first, last, x, start, step, table, factor, out):
+    top = len(table) - 2
+    for i in range(first, last):
+        position = min(max((x[i] - start) / step, 0.0), top + 1.0)
+        k = min(int(position), top)
+        out[i] = factor[i] * (table[k] + (position - k) * (table[k + 1] - table[k]))
+
+
+@njit(cache=True)
+def _element_means(first, last, nodal, cells, averaging, out):
+    corners, one, two, three = np.uint64(cells.shape[1]), np.uint64(1), np.uint64(2), np.uint64(3)
+    own = np.uint64(len(averaging) > 1)  # else all elements share one row
+    node, weight = cells.ravel(), averaging.ravel()
+    if cells.shape[1] == 4:
+        for e in range(np.uint64(first), np.uint64(last)):
+            k = e * corners
+            w = k * own
+            total = weight[w] * nodal[node[k]] + weight[w + one] * nodal[node[k + one]]
+            total += weight[w + two] * nodal[node[k + two]] + weight[w + three] * nodal[node[k + three]]
+            out[e] = total
+    else:
+        for e in range(np.uint64(first), np.uint64(last)):
+            k = e * corners
+            w = k * own
+            total = weight[w] * nodal[node[k]] + weight[w + one] * nodal[node[k + one]]
+            out[e] = total + weight[w + two] * nodal[node[k + two]]
+
+
+@njit(cache=True, parallel=True)
+def _threaded_element_look_up(x, start, step, table, factor, cells, averaging, nodal, out):
+    n, m = len(x), len(out)
+    for block in prange(blocks_of(n)):
+        first, last = block * BLOCK, min(n, (block + 1) * BLOCK)
+        _nodal_look_up(first, last, x, start, step, table, factor, nodal)
+    for block in prange(blocks_of(m)):
+        _element_means(block * BLOCK, min(m, (block + 1) * BLOCK), nodal, cells, averaging, out)
 
 
 @njit(cache=True)
 def element_look_up(x, start, step, table, factor, cells, averaging, out):
     """Weighted mean over each element of ``factor * table(x)`` at its nodes (the table is held constant beyond its
     ends)."""
-    last = len(table) - 2
-    nodal = np.empty(len(x))
-    for i in range(len(x)):
-        position = min(max((x[i] - start) / step, 0.0), last + 1.0)
-        k = min(int(position), last)
-        nodal[i] = factor[i] * (table[k] + (position - k) * (table[k + 1] - table[k]))
-    for e in range(cells.shape[0]):
-        total = 0.0
-        for a in range(cells.shape[1]):
-            total += averaging[e, a] * nodal[cells[e, a]]
-        out[e] = total
+    nodal = np.empty(len(x), np.float32)
+    if len(x) < THREADED_FROM:
+        _nodal_look_up(0, len(x), x, start, step, table, factor, nodal)
+        _element_means(0, len(out), nodal, cells, averaging, out)
+    else:
+        _threaded_element_look_up(x, start, step, table, factor, cells, averaging, nodal, out)
 
 
 @njit(cache=True)
-def joule_heat(u, v, conductivity, share, cells, stiffness, averaging, nodal_heat):
-    """Nodal load of the heat ``sigma grad u . grad v``; returns its integral over the mesh.
-
-    With ``u = v`` the potential [V], the load is in watts and its sum is the power dissipated in the mesh, or the
-    ``share`` of it that stays in each element.
-    ``stiffness`` holds the element matrices; since their rows sum to zero, differences along the edges say it all.
-    """
-    corners = cells.shape[1]
-    nodal_heat[:] = 0.0
-    power = 0.0
-    for e in range(cells.shape[0]):
-        heat = 0.0
-        for a in range(corners - 1):
-            i = cells[e, a]
-            for b in range(a + 1, corners):
-                j = cells[e, b]
-                heat -= stiffness[e, a, b] * (u[i] - u[j]) * (v[i] - v[j])
-        heat *= conductivity[e]
-        power += heat
-        heat *= share[e]
+def _nodal_sums(portion, heat, cells, averaging, portions, parts):
+    part = parts[portions.start[portion] : portions.start[portion + 1]]
+    part[:] = 0.0
+    shift, corners = np.uint64(portions.lowest[portion]), np.uint64(cells.shape[1])
+    own = np.uint64(len(averaging) > 1)
+    node, weight = cells.ravel(), averaging.ravel()
+    for e in range(np.uint64(portions.first[portion]), np.uint64(portions.first[portion + 1])):
+        k, w = e * corners, e * corners * own
         for a in range(corners):
-            nodal_heat[cells[e, a]] += heat * averaging[e, a]
-    return power
+            part[node[k + a] - shift] += heat[e] * weight[w + a]
+
+
+@njit(cache=True)
+def _put_together(first, last, portions, parts, nodal):
+    nodal[first:last] = 0.0
+    for portion in range(len(portions.lowest)):
+        shift = portions.start[portion] - portions.lowest[portion]
+        low = max(first, portions.lowest[portion])
+        high = min(last, portions.start[portion + 1] - shift)
+        for i in range(low, high):
+            nodal[i] += parts[i + shift]
+
+
+@njit(cache=True, parallel=True)
+def _threaded_nodal_sums(heat, cells, averaging, portions, parts, nodal):
+    n = len(nodal)
+    for portion in prange(len(portions.lowest)):
+        _nodal_sums(portion, heat, cells, averaging, portions, parts)
+    for block in prange(blocks_of(n)):
+        _put_together(block * BLOCK, min(n, (block + 1) * BLOCK), portions, parts, nodal)
+
+
+@njit(cache=True)
+def nodal_sums(heat, cells, averaging, portions, nodal):
+    """What each node receives of the elements' heat ``(m,)``, by their weights ``(m, d + 1)``."""
+    parts = np.empty(portions.start[-1])
+    if len(portions.lowest) == 1:
+        _nodal_sums(0, heat, cells, averaging, portions, parts)
+        _put_together(0, len(nodal), portions, parts, nodal)
+    else:
+        _threaded_nodal_sums(heat, cells, averaging, portions, parts, nodal)
+
+
+@njit(cache=True)
+def _joule_heat(first, last, u, v, conductivity, cells, edge_stiffness, heat):
+    total, one, two, three = 0.0, np.uint64(1), np.uint64(2), np.uint64(3)
+    node, s = cells.ravel(), edge_stiffness.ravel()
+    if cells.shape[1] == 4:
+        for e in range(np.uint64(first), np.uint64(last)):
+            n = e * np.uint64(4)
+            i, j, k, m = node[n], node[n + one], node[n + two], node[n + three]
+            a, b, c = u[i] - u[j], u[i] - u[k], u[i] - u[m]
+            p, q, r = v[i] - v[j], v[i] - v[k], v[i] - v[m]
+            n = e * np.uint64(6)
+            value = s[n] * a * p + s[n + one] * b * q + s[n + two] * c * r
+            n += three
+            value += s[n] * (b - a) * (q - p) + s[n + one] * (c - a) * (r - p) + s[n + two] * (c - b) * (r - q)
+            heat[e] = -conductivity[e] * value
+            total += heat[e]
+    else:
+        for e in range(np.uint64(first), np.uint64(last)):
+            n = e * three
+            i, j, k = node[n], node[n + one], node[n + two]
+            a, b = u[i] - u[j], u[i] - u[k]
+            p, q = v[i] - v[j], v[i] - v[k]
+            heat[e] = -conductivity[e] * (s[n] * a * p + s[n + one] * b * q + s[n + two] * (b - a) * (q - p))
+            total += heat[e]
+    return total
+
+
+@njit(cache=True, parallel=True)
+def _threaded_joule_heat(u, v, conductivity, cells, edge_stiffness, heat):
+    m = len(heat)
+    parts = np.empty(blocks_of(m))
+    for block in prange(len(parts)):
+        first, last = block * BLOCK, min(m, (block + 1) * BLOCK)
+        parts[block] = _joule_heat(first, last, u, v, conductivity, cells, edge_stiffness, heat)
+    return parts
+
+
+@njit(cache=True)
+def joule_heat(u, v, conductivity, cells, edge_stiffness, heat):
+    """Heat ``sigma grad u . grad v`` of each element [W]; returns its sum.
+
+    ``edge_stiffness`` holds the element matrices off their diagonals; since their rows sum to zero, differences along
+    the edges say it all.
+    """
+    if len(u) < THREADED_FROM:
+        return _joule_heat(0, len(heat), u, v, conductivity, cells, edge_stiffness, heat)
+    return _threaded_joule_heat(u, v, conductivity, cells, edge_stiffness, heat).sum()
 
 
 @njit(cache=True)

@@ -1,8 +1,7 @@
 """Linear finite elements on a simplicial mesh, with the geometry integrated once.
 
-A coefficient that is constant on each element enters the stiffness matrix linearly, so a new matrix is one sparse
-product ``scatter @ coefficient`` on a sparsity pattern that never changes. Axisymmetric meshes carry the weight ``2 pi
-r`` in every integral; everything else is the same in two and three dimensions.
+Axisymmetric meshes carry the weight ``2 pi r`` in every integral; everything else is the same in two and three
+dimensions. scikit-fem integrates a part of the mesh at a time, which bounds the memory it takes.
 """
 
 from __future__ import annotations
@@ -14,16 +13,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from skfem import Basis, BilinearForm, ElementTetP1, ElementTriP1, FacetBasis, LinearForm, MeshTet, MeshTri
+from skfem import Basis, BilinearForm, Element, ElementTetP1, ElementTriP1, FacetBasis, LinearForm, MeshTet, MeshTri
 from skfem.helpers import dot, grad
 
 from ablationsim.errors import MeshError
-from ablationsim.fem.kernels import index_array
+from ablationsim.fem.kernels import nodal_sums
+from ablationsim.fem.portions import Portions
+from ablationsim.fem.stiffness import Scatter, Singles
 from ablationsim.fem.tissue_share import LEAST, TissueShare
 from ablationsim.mesh.mesh import Mesh
 
 Array = NDArray[np.float64]
+
+_PART = 100_000  # elements that are integrated at a time
 
 
 class P1Space:
@@ -38,16 +40,15 @@ class P1Space:
 
     Attributes
     ----------
-    element_stiffness : (m, d+1, d+1) array
-        Integral of ``grad(phi_i) . grad(phi_j)`` over each element, weighted, for a coefficient of one [m].
-    element_load : (m, d+1) array
-        Integral of ``phi_i`` over each element, weighted [m3].
+    edge_stiffness : (m, d (d + 1) / 2) single precision
+        Integral of ``grad(phi_i) . grad(phi_j)`` over each element, weighted, for the pairs of its corners [m].
     volume : (m,) array
         Weighted volume of the tissue of each element [m3].
     whole_volume : (m,) array
         The same of the whole element [m3].
-    averaging : (m, d+1) array
-        Weights that turn nodal values into the exact weighted mean of their linear interpolant on each element.
+    averaging : (m, d+1) or (1, d+1) array
+        Weights that turn nodal values into the exact weighted mean of their linear interpolant on each element; one row
+        where all elements have the same.
     lumped_mass : (n,) array
         Row sums of the mass matrix [m3]; positive on the axis too, where vertex quadrature would give zero.
     cells : (m, d+1) uint32 array
@@ -57,38 +58,71 @@ class P1Space:
     def __init__(self, mesh: Mesh, tissue: TissueShare | None = None) -> None:
         self.mesh, self.tissue = mesh, tissue
         self.n_nodes, dimension = mesh.points.shape
-        # sort_t=False keeps our node order, so that element arrays line up with mesh.cells.
-        kind, element = (MeshTri, ElementTriP1) if dimension == 2 else (MeshTet, ElementTetP1)
-        self._skfem_mesh = kind(np.ascontiguousarray(mesh.points.T), np.ascontiguousarray(mesh.cells.T), sort_t=False)
-        self._skfem_element = element()
+        m, corners = mesh.cells.shape
         # Products of two linear functions need order 2; the weight r adds one.
         self._order = 3 if mesh.axisymmetric else 2
-        basis = Basis(self._skfem_mesh, self._skfem_element, intorder=self._order)
-        stiffness = BilinearForm(lambda u, v, w: dot(grad(u), grad(v)) * self._weight(w)).coo_data(basis)
-        load = LinearForm(lambda v, w: v * self._weight(w)).coo_data(basis)
-        self.element_stiffness: Array = np.ascontiguousarray(stiffness.tolocal())
-        self.element_load: Array = np.ascontiguousarray(load.data.reshape(dimension + 1, -1).T)
-        whole: Array = self.element_load.sum(axis=1)
+        self.edge_stiffness: Singles = np.empty((m, corners * dimension // 2), np.float32)
+        whole: Array = np.empty(m)
+        # Without the weight r, and on whole elements, all corners weigh the same: one row stands for all.
+        uniform = not mesh.axisymmetric and tissue is None
+        load: Array = np.empty((1 if uniform else m, corners))
+        for first in range(0, m, _PART):
+            part = slice(first, min(m, first + _PART))
+            stiffness, corner_load = self._integrals(mesh.cells[part])
+            whole[part] = corner_load.sum(axis=1)
+            if tissue is not None:
+                share = LEAST + (1.0 - LEAST) * tissue.share[part]
+                stiffness *= share[:, None]
+                corner_load = whole[part, None] * (LEAST / corners + (1.0 - LEAST) * tissue.load[part])
+            self.edge_stiffness[part] = stiffness
+            if not uniform:
+                load[part] = corner_load
         self.whole_volume = whole
-        if tissue is not None:
-            self.element_stiffness *= (LEAST + (1.0 - LEAST) * tissue.share)[:, None, None]
-            self.element_load = whole[:, None] * (LEAST / (dimension + 1) + (1.0 - LEAST) * tissue.load)
-        self.volume: Array = self.element_load.sum(axis=1)
-        self.averaging: Array = self.element_load / self.volume[:, None]
-        self.lumped_mass: Array = self.sum_to_nodes(self.element_load)
-        self.cells = index_array(mesh.cells)
+        if uniform:
+            self.volume = whole
+            self.averaging: Array = np.full((1, corners), 1.0 / corners)
+        else:
+            self.volume = load.sum(axis=1)
+            self.averaging = load / self.volume[:, None]
+        self.cells = mesh.cells.view(np.uint32)
+        self._portions = Portions.of(self.cells, self.n_nodes)
+        self.lumped_mass: Array = self.nodal_load(self.volume)
+
+    def _integrals(self, cells: NDArray[np.int32]) -> tuple[Array, Array]:
+        """Entries of the stiffness matrix for the edges of the given elements, and integrals of their functions."""
+        # With the nodes numbered for locality, a part of the mesh has its nodes close together.
+        first, last = int(cells.min()), int(cells.max())
+        basis = Basis(
+            self._skfem_mesh(cells - first, slice(first, last + 1)), self._skfem_element, intorder=self._order
+        )
+        stiffness = BilinearForm(lambda u, v, w: dot(grad(u), grad(v)) * self._weight(w)).coo_data(basis).tolocal()
+        load = LinearForm(lambda v, w: v * self._weight(w)).coo_data(basis)
+        corners = cells.shape[1]
+        pairs = np.array(list(combinations(range(corners), 2)))
+        return stiffness[:, pairs[:, 0], pairs[:, 1]], load.data.reshape(corners, -1).T
+
+    @property
+    def _skfem_element(self) -> Element:
+        return ElementTriP1() if self.mesh.dimension == 2 else ElementTetP1()
+
+    def _skfem_mesh(self, cells: NDArray[np.int32], nodes: slice | NDArray[np.intp]) -> MeshTri | MeshTet:
+        kind = MeshTri if self.mesh.dimension == 2 else MeshTet
+        # sort_t=False keeps our node order, so that element arrays line up.
+        points = np.ascontiguousarray(self.mesh.points[nodes].T)
+        return kind(points, np.ascontiguousarray(cells.T), sort_t=False, validate=False)
 
     def _weight(self, w: Any) -> Any:
         return 2.0 * np.pi * w.x[0] if self.mesh.axisymmetric else 1.0
 
-    def sum_to_nodes(self, element_vectors: Array) -> Array:
-        """Add ``(m, d+1)`` element vectors up in their nodes; returns ``(n,)``."""
-        sums = np.bincount(self.mesh.cells.ravel(), element_vectors.ravel(), minlength=self.n_nodes)
-        return np.asarray(sums, dtype=np.float64)
+    def nodal_load(self, element_heat: Array) -> Array:
+        """What nodes receive ``(n,)`` of what is released evenly in elements ``(m,)``, in its unit."""
+        load = np.empty(self.n_nodes)
+        nodal_sums(element_heat, self.cells, self.averaging, self._portions, load)
+        return load
 
     def element_mean(self, nodal: Array) -> Array:
         """Weighted mean ``(m,)`` of the linear function with the given ``(n,)`` nodal values on each element."""
-        return np.einsum("ij,ij->i", nodal[self.mesh.cells], self.averaging)
+        return np.asarray((nodal[self.mesh.cells] * self.averaging).sum(axis=1))
 
     def interpolate(self, f: Callable[[Array], Array]) -> Array:
         """Nodal values ``(n,)`` of a function of the coordinates ``(d, n)``."""
@@ -112,84 +146,38 @@ class P1Space:
         facets = np.vstack([self.mesh.facets[name] for name in names])
         if len(facets) == 0:
             return np.zeros(self.n_nodes)
-        basis = FacetBasis(
-            self._skfem_mesh, self._skfem_element, facets=self._facet_numbers(facets), intorder=self._order
-        )
+        # Only the elements at these facets: those with all nodes of one among them, and a few more.
+        touched = np.zeros(self.n_nodes, dtype=bool)
+        touched[facets] = True
+        cells = self.mesh.cells[touched[self.mesh.cells].sum(axis=1) >= self.mesh.dimension]
+        nodes, local = np.unique(cells, return_inverse=True)
+        part = self._skfem_mesh(local.reshape(cells.shape).astype(np.int32), nodes)
+        numbers = _facet_numbers(part, np.searchsorted(nodes, facets))
+        basis = FacetBasis(part, self._skfem_element, facets=numbers, intorder=self._order)
         integrand = density or (lambda w: 1.0)
-        return LinearForm(lambda v, w: v * integrand(w) * self._weight(w)).assemble(basis)
-
-    def _facet_numbers(self, facets: NDArray[np.int32]) -> NDArray[np.intp]:
-        """Numbers in scikit-fem's mesh of the boundary facets given by their nodes."""
-        boundary = self._skfem_mesh.boundary_facets()
-        width = self._skfem_mesh.facets.shape[0]
-        as_rows = np.dtype((np.void, width * 8))
-        known = np.ascontiguousarray(np.sort(self._skfem_mesh.facets[:, boundary].T.astype(np.int64), axis=1))
-        wanted = np.ascontiguousarray(np.sort(facets.astype(np.int64), axis=1))
-        known_rows, wanted_rows = known.view(as_rows).ravel(), wanted.view(as_rows).ravel()
-        order = np.argsort(known_rows)
-        place = np.minimum(np.searchsorted(known_rows, wanted_rows, sorter=order), len(order) - 1)
-        if not np.array_equal(known_rows[order[place]], wanted_rows):
-            raise MeshError(
-                "A named facet of the mesh is not on its boundary. Facet sets must lie on the outside of the tissue; "
-                "check the mesh file or generate the mesh again."
-            )
-        return boundary[order[place]]
+        load = np.zeros(self.n_nodes)
+        load[nodes] = LinearForm(lambda v, w: v * integrand(w) * self._weight(w)).assemble(basis)
+        return load
 
     @cached_property
-    def matrix(self) -> Scatter:
+    def scatter(self) -> Scatter:
         """Coefficient-to-matrix map of the stiffness matrix on this space (built when first asked for)."""
-        return Scatter(self)
+        return Scatter(self.mesh.cells, self.n_nodes, self.edge_stiffness)
 
 
-class Scatter:
-    """Stiffness matrices of a space for element coefficients, on one fixed CSR pattern.
-
-    The matrices are symmetric and their rows sum to zero, so that only one value an edge of the mesh is summed up from
-    the elements round it; it goes to two places, and the diagonal follows.
-
-    Attributes
-    ----------
-    indptr, indices : uint32 arrays
-        CSR pattern; it holds every pair of neighbouring nodes, also where an entry happens to vanish.
-    rows, columns : (nnz,) int32 arrays
-        Row and column of each value.
-    diagonal : (n,) array
-        Position of each diagonal entry in the values.
-    """
-
-    def __init__(self, space: P1Space) -> None:
-        cells = space.mesh.cells.astype(np.int64)
-        n, (m, corners) = space.n_nodes, cells.shape
-        pairs = list(combinations(range(corners), 2))
-        keys = np.stack(
-            [np.minimum(cells[:, a], cells[:, b]) * n + np.maximum(cells[:, a], cells[:, b]) for a, b in pairs]
+def _facet_numbers(mesh: MeshTri | MeshTet, facets: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Numbers in scikit-fem's mesh of the boundary facets given by their nodes."""
+    boundary = mesh.boundary_facets()
+    width = mesh.facets.shape[0]
+    as_rows = np.dtype((np.void, width * 8))
+    known = np.ascontiguousarray(np.sort(mesh.facets[:, boundary].T.astype(np.int64), axis=1))
+    wanted = np.ascontiguousarray(np.sort(facets.astype(np.int64), axis=1))
+    known_rows, wanted_rows = known.view(as_rows).ravel(), wanted.view(as_rows).ravel()
+    order = np.argsort(known_rows)
+    place = np.minimum(np.searchsorted(known_rows, wanted_rows, sorter=order), len(order) - 1)
+    if not np.array_equal(known_rows[order[place]], wanted_rows):
+        raise MeshError(
+            "A named facet of the mesh is not on its boundary. Facet sets must lie on the outside of the tissue; "
+            "check the mesh file or generate the mesh again."
         )
-        edges, edge = np.unique(keys.ravel(), return_inverse=True)
-        entries = np.stack([space.element_stiffness[:, a, b] for a, b in pairs])
-        element = np.tile(np.arange(m, dtype=np.int32), len(pairs))
-        self._map = sparse.csr_matrix(
-            (entries.ravel(), (edge.ravel().astype(np.int32), element)), shape=(len(edges), m)
-        )
-        low, high = np.divmod(edges, n)
-        nodes, number = np.arange(n), np.arange(1, len(edges) + 1)
-        rows, columns = np.concatenate([low, high, nodes]), np.concatenate([high, low, nodes])
-        # The values of this matrix say which edge each entry takes its value from; zero marks the diagonal.
-        pattern = sparse.csr_matrix((np.concatenate([number, number, np.zeros(n, int)]), (rows, columns)), shape=(n, n))
-        pattern.sort_indices()
-        self._source = pattern.data
-        self.columns = pattern.indices.astype(np.int32)
-        self.rows = np.repeat(np.arange(n, dtype=np.int32), np.diff(pattern.indptr))
-        self.indptr = index_array(pattern.indptr)
-        self.indices = index_array(pattern.indices)
-        self.diagonal = np.flatnonzero(self.rows == self.columns)
-
-    def values(self, coefficient: Array) -> Array:
-        """Values ``(nnz,)`` of the stiffness matrix for an element coefficient ``(m,)``."""
-        values = np.concatenate([[0.0], self._map @ coefficient])[self._source]
-        values[self.diagonal] = -np.add.reduceat(values, self.indptr[:-1].astype(np.intp))
-        return values
-
-    def as_csr(self, values: Array) -> sparse.csr_matrix:
-        """The values as a SciPy matrix."""
-        n = len(self.indptr) - 1
-        return sparse.csr_matrix((values, self.columns, self.indptr.astype(np.int32)), shape=(n, n))
+    return boundary[order[place]]

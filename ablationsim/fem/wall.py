@@ -108,13 +108,13 @@ class WallPoints:
         )
 
 
-def exchange_values(space: P1Space, points: WallPoints, coefficient: Array, conductivity: float) -> Array:
-    """What the exchange at a wall adds to the conduction matrix, on its pattern ``(nnz,)`` [W/K].
+def exchange_matrix(points: WallPoints, coefficient: Array, conductivity: float) -> sparse.csr_array:
+    """What the exchange at a wall adds to the conduction matrix ``(n, n)`` [W/K].
+
+    Both nodes of an entry belong to the element of some point, so that every entry is on the pattern of the matrix.
 
     Parameters
     ----------
-    space : P1Space
-        The mesh that the points lie in.
     points : WallPoints
         On the wall.
     coefficient : (q,) array
@@ -124,14 +124,7 @@ def exchange_values(space: P1Space, points: WallPoints, coefficient: Array, cond
     """
     weighted = sparse.diags_array(coefficient * points.area) @ points.shape
     layer = sparse.diags_array(conductivity * points.depth * points.area) @ points.slope
-    exchange = (points.shape.T @ weighted - points.slope.T @ layer).tocoo()
-    pattern, n = space.matrix, space.n_nodes
-    # Both nodes of an entry belong to the element of some point, so that every entry has its place.
-    keys = pattern.rows.astype(np.int64) * n + pattern.columns
-    place = np.searchsorted(keys, exchange.row.astype(np.int64) * n + exchange.col)
-    values = np.zeros(len(keys))
-    np.add.at(values, place, exchange.data)
-    return values
+    return sparse.csr_array(points.shape.T @ weighted - points.slope.T @ layer)
 
 
 def _gradients(mesh: Mesh, cells: NDArray[np.integer]) -> Array:

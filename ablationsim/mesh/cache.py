@@ -16,12 +16,13 @@ from ablationsim.errors import MeshError
 from ablationsim.geometry.geometry import Geometry
 from ablationsim.geometry.tube import Tube
 from ablationsim.mesh.mesh import Mesh
+from ablationsim.mesh.ordering import renumbered
 from ablationsim.mesh.sizing import Sizing
 from ablationsim.mesh.solid import solid_mesh
 
 
 def cached(geometry: Geometry, sizing: Sizing, tubes: Sequence[Tube] = ()) -> Mesh:
-    """Return what `solid_mesh` makes, from the disk if it made that before.
+    """Return what `solid_mesh` makes, numbered for locality, from the disk if that was made before.
 
     Raises
     ------
@@ -30,11 +31,11 @@ def cached(geometry: Geometry, sizing: Sizing, tubes: Sequence[Tube] = ()) -> Me
     """
     folder = cache.folder_of("meshes")
     if folder is None:
-        return solid_mesh(geometry, sizing, tubes)
+        return renumbered(solid_mesh(geometry, sizing, tubes))
     path = folder / f"{fingerprint(geometry, sizing, tubes)}.npz"
     mesh = _from_arrays(cache.load(path))
     if mesh is None:
-        mesh = solid_mesh(geometry, sizing, tubes)
+        mesh = renumbered(solid_mesh(geometry, sizing, tubes))
         cache.store(path, _to_arrays(mesh))
     return mesh
 

@@ -12,6 +12,7 @@ from ablationsim.geometry.tube import Tube
 from ablationsim.mesh.cache import cached
 from ablationsim.mesh.io import read_mesh
 from ablationsim.mesh.mesh import Mesh
+from ablationsim.mesh.ordering import renumbered
 from ablationsim.mesh.planar import planar_mesh
 from ablationsim.mesh.sizing import Sizing
 from ablationsim.mesh.solid import solid_mesh
@@ -35,13 +36,15 @@ def mesh_of(case: Case, geometry: Geometry) -> Mesh:
     expected = ["outer", *(name for name, surface in geometry.surfaces.items() if surface.heated)]
     expected += [vessel.facets for vessel in case.vessels if vessel.facets is not None]
     try:
-        mesh = read_mesh(
-            case.domain.mesh,
-            expected,
-            geometry.axisymmetric,
-            unit=case.domain.mesh_unit,
-            regions=case.domain.mesh_regions,
-            facets=case.domain.mesh_facets,
+        mesh = renumbered(
+            read_mesh(
+                case.domain.mesh,
+                expected,
+                geometry.axisymmetric,
+                unit=case.domain.mesh_unit,
+                regions=case.domain.mesh_regions,
+                facets=case.domain.mesh_facets,
+            )
         )
     except MeshError as error:
         raise CaseError([f"domain.mesh: {error}"]) from error
@@ -84,9 +87,9 @@ def generate(
     if geometry.axisymmetric:
         if tubes:
             raise MeshError("An axisymmetric mesh cannot be fitted to tubes; use the dimension '3d'.")
-        return planar_mesh(geometry, sizing)
+        return renumbered(planar_mesh(geometry, sizing))
     frame = geometry.domain.frame
     if frame is None:
-        return solid_mesh(geometry, sizing, tubes)
+        return renumbered(solid_mesh(geometry, sizing, tubes))
     own = cached(geometry.upright(), sizing, [tube.seen_from(frame) for tube in tubes])
     return replace(own, points=frame.to_world(own.points))

@@ -13,19 +13,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ablationsim.errors import SolverError
-from ablationsim.fem.kernels import (
-    Array,
-    csr_product,
-    element_look_up,
-    look_up,
-    shifted_jacobi_cg,
-    solve_enthalpy,
-)
+from ablationsim.fem.hierarchy import Hierarchy
+from ablationsim.fem.kernels import Array, element_look_up, look_up
+from ablationsim.fem.krylov import correction
+from ablationsim.fem.newton import EnthalpyTable, solve_enthalpy
 from ablationsim.fem.space import P1Space
+from ablationsim.fem.stiffness import Matrix, times
 from ablationsim.physics.vessel_exchange import Exchange, VesselExchange
 from ablationsim.tissue import Tissue
 
 _NEWTON_LIMIT = 60
+_SMOOTHING = 1e-2  # relative accuracy of a smoothed error: an estimate needs no third digit
 
 
 @dataclass(frozen=True)
@@ -43,15 +41,15 @@ class HeatOperator:
 
     Attributes
     ----------
-    conduction : (nnz,) array
-        Values of the conduction matrix, with the walls of vessels [W/K].
+    conduction : Matrix
+        Conduction, with the walls of vessels [W/K].
     perfusion : (n,) array
         Nodal perfusion loss [W/K].
     blood : (s,) array
         Temperature of the blood in the segments of all vessels [K].
     """
 
-    conduction: Array
+    conduction: Matrix
     perfusion: Array
     blood: Array
 
@@ -88,8 +86,13 @@ class Bioheat:
         self.tables = tissue.tables()
         self.reference = reference
         lower, upper = tissue.vaporisation_band
-        self._boiling = 0.5 * (lower + upper)
-        self._half_band = 0.5 * (upper - lower)
+        self._table = EnthalpyTable(
+            self.tables.temperature0,
+            self.tables.step,
+            self.tables.enthalpy,
+            0.5 * (lower + upper),
+            0.5 * (upper - lower),
+        )
         self.blood_capacity = tissue.blood_density * tissue.blood_heat_capacity
         self.blood_temperature = tissue.blood_temperature
         rate = tissue.perfusion if perfusion is None else perfusion
@@ -124,7 +127,7 @@ class Bioheat:
         The perfusion factor ``(n,)`` runs from one in intact to zero in coagulated tissue, where the perfusion that
         remains is a property of the tissue; without it all tissue is intact.
         """
-        conductivity = np.empty(len(self.space.volume))
+        conductivity = np.empty(len(self.space.volume), np.float32)
         tables = self.tables
         element_look_up(
             temperature,
@@ -136,11 +139,9 @@ class Bioheat:
             self.space.averaging,
             conductivity,
         )
-        conduction = self.space.matrix.values(conductivity)
-        blood = np.zeros(0)
-        if self.vessels is not None:
-            conduction += self.vessels.values
-            blood = self.vessels.blood(temperature)
+        vessels = self.vessels
+        conduction = self.space.scatter.matrix(conductivity, vessels.addition if vessels else None)
+        blood = vessels.blood(temperature) if vessels else np.zeros(0)
         operator = HeatOperator(conduction, self._perfusion, blood)
         return operator if perfusion_factor is None else self.with_perfusion(operator, perfusion_factor)
 
@@ -157,10 +158,8 @@ class Bioheat:
     def flux(self, operator: HeatOperator, temperature: Array, heat: Array) -> Array:
         """Nodal net heating ``(n,)`` [W]: sources less conduction, perfusion, vessels and coolant."""
         theta = temperature - self.reference
-        result = np.empty_like(theta)
-        matrix = self.space.matrix
-        csr_product(matrix.indptr, matrix.indices, operator.conduction, theta, result)
-        return heat + self._source(operator) - result - (operator.perfusion + self.wall) * theta
+        conducted = times(self.space.scatter.pattern, operator.conduction, theta)
+        return heat + self._source(operator) - conducted - (operator.perfusion + self.wall) * theta
 
     def _source(self, operator: HeatOperator) -> Array:
         source: Array = self._wall_source + operator.perfusion * (self.blood_temperature - self.reference)
@@ -201,22 +200,25 @@ class Bioheat:
         """Temperature change ``(n,)`` [K] that a nodal energy error [J] amounts to after implicit smoothing."""
         _, capacity = self.enthalpy(temperature)
         capacity = np.maximum(capacity, self._wet_capacity)
-        matrix = self.space.matrix
-        change = np.zeros_like(energy)
+        pattern, conduction = self.space.scatter.pattern, operator.conduction
         shift = self.space.lumped_mass * capacity + weight * (operator.perfusion + self.wall)
-        shifted_jacobi_cg(
-            matrix.indptr,
-            matrix.indices,
-            operator.conduction,
+        diagonal = (shift + weight * conduction.diagonal).astype(np.float32)
+        change = np.empty(len(energy), np.float32)
+        correction(
+            pattern.indptr,
+            pattern.indices,
+            conduction.off,
             weight,
-            shift,
-            matrix.diagonal,
-            energy,
+            diagonal,
+            np.float32(1.0) / diagonal,
+            Hierarchy.none(),
+            energy.astype(np.float32),
             change,
-            1e-3,
+            _SMOOTHING,
+            True,
             200,
         )
-        return change
+        return change.astype(np.float64)
 
     def solve_stage(
         self, operator: HeatOperator, weight: float, known: Array, heat: Array, temperature: Array, tolerance: float
@@ -243,22 +245,15 @@ class Bioheat:
         SolverError
             If Newton's method does not converge; the caller shortens the step.
         """
-        matrix = self.space.matrix
         theta = temperature - self.reference
         iterations = solve_enthalpy(
-            matrix.indptr,
-            matrix.indices,
+            self.space.scatter.pattern,
             operator.conduction,
-            matrix.diagonal,
             self.space.lumped_mass,
             operator.perfusion + self.wall,
             known + weight * (heat + self._source(operator)),
             weight,
-            self.tables.temperature0,
-            self.tables.step,
-            self.tables.enthalpy,
-            self._boiling,
-            self._half_band,
+            self._table,
             theta,
             self.reference,
             tolerance,

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
 from ablationsim.fem.kernels import Array
+from ablationsim.fem.products import BLOCK, THREADED_FROM, blocks_of
 
 Criterion = Literal["arrhenius", "cem43", "isotherm", "three_state"]
 GAS_CONSTANT = 8.314462618  # J/mol/K, CODATA
@@ -38,6 +39,16 @@ ARRHENIUS_SETS = {
     "low_threshold": ArrheniusSet(7.39e39, 2.577e5, 3.912, "nahmed2026", verified=True),
     "skin": ArrheniusSet(3.1e98, 6.28e5, 1.0, "henriques1947", verified=False),
 }
+
+
+@njit(cache=True, parallel=True)
+def _threaded_accumulate(omega, cem43, max_temperature, start, end, dt, frequency_factor, activation):
+    n = len(start)
+    for block in prange(blocks_of(n)):
+        part = slice(block * BLOCK, min(n, (block + 1) * BLOCK))
+        _accumulate(
+            omega[part], cem43[part], max_temperature[part], start[part], end[part], dt, frequency_factor, activation
+        )
 
 
 @njit(cache=True)
@@ -158,7 +169,8 @@ class DamageModel:
 
     def advance(self, damage: Damage, start: Array, end: Array, dt: float) -> None:
         """Let the damage grow over ``dt`` seconds in which the temperature runs from ``start`` to ``end`` [K]."""
-        _accumulate(
+        accumulate = _accumulate if len(start) < THREADED_FROM else _threaded_accumulate
+        accumulate(
             damage.omega,
             damage.cem43,
             damage.max_temperature,

@@ -15,9 +15,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ablationsim.fem.kernels import Array, index_array, joule_heat
+from ablationsim.fem.guess import Guess
+from ablationsim.fem.kernels import Array, joule_heat
 from ablationsim.fem.multigrid import MultigridCG
 from ablationsim.fem.space import P1Space
+from ablationsim.fem.stiffness import Matrix, Singles
 
 OuterBoundary = Literal["far_field", "grounded", "insulated"]
 
@@ -72,15 +74,15 @@ class Electric:
         self, space: P1Space, terminals: list[list[str]], outer: OuterBoundary, centre: Array, rtol: float
     ) -> None:
         self.space = space
-        mesh, scatter, n = space.mesh, space.matrix, space.n_nodes
+        mesh, n = space.mesh, space.n_nodes
         nodes = [np.unique(np.concatenate([mesh.facets[name].ravel() for name in names])) for names in terminals]
-        fixed = np.zeros(n, dtype=bool)
+        held = np.zeros(n, dtype=bool)
         for terminal in nodes:
-            fixed[terminal] = True
+            held[terminal] = True
         outer_nodes = np.unique(mesh.facets["outer"])
         self._outer_load = np.zeros(n)
         if outer == "grounded":
-            fixed[outer_nodes] = True
+            held[outer_nodes] = True
         elif outer == "far_field":
 
             def decay(w: Any) -> Any:
@@ -89,34 +91,31 @@ class Electric:
 
             self._outer_load = space.facet_load(["outer"], decay)
         self.outer_nodes = outer_nodes
-        self._free = np.flatnonzero(~fixed)
-        number = np.full(n, -1)
-        number[self._free] = np.arange(len(self._free))
-        rows, columns = number[scatter.rows], number[scatter.columns]
-        inner = np.flatnonzero((rows >= 0) & (columns >= 0))
-        lifted = np.flatnonzero((rows >= 0) & (columns < 0))
-        self._inner, self._lifted = inner, lifted
-        self._lifted_rows, self._lifted_nodes = rows[lifted], scatter.columns[lifted]
-        counts = np.bincount(rows[inner], minlength=len(self._free))
-        indptr = index_array(np.concatenate([[0], np.cumsum(counts)]))
-        self._diagonal = np.flatnonzero(rows[inner] == columns[inner])
-        self._solver = MultigridCG(indptr, index_array(columns[inner]), rtol)
+        self._held = np.flatnonzero(held)
+        # Values by which nodes that are held act on others: what they would be the right-hand side with.
+        pattern = space.scatter.pattern
+        starts = pattern.indptr.astype(np.int64)
+        places = [np.arange(starts[i], starts[i + 1]) for i in self._held]
+        counts = [len(place) for place in places]
+        self._lift = np.concatenate([np.zeros(0, dtype=np.int64), *places])
+        self._lift_from = np.repeat(self._held, counts)
+        self._lift_to = pattern.indices[self._lift]
+        self._rtol = rtol
+        self._solver = MultigridCG(pattern)
         self._potential = np.zeros((len(terminals), n))
         for potential, terminal in zip(self._potential, nodes, strict=True):
             potential[terminal] = 1.0
-        self._earlier: Array = self._potential.copy()
-        self._times = (-np.inf, -np.inf)
-        self._hierarchy_values: Array = np.zeros(0)
+        self._guesses = [Guess(n) for _ in terminals]
+        self._hierarchy_matrix: Matrix | None = None
+        self._matrix: Matrix | None = None
         self.solves = 0
         self.iterations = 0
 
-    def solve(self, time: float, sigma: Array, sigma_outer: Array, share: Array | None = None) -> ElectricField:
+    def solve(self, sigma: Singles, sigma_outer: Array, share: Array | None = None) -> ElectricField:
         """Solve for the unit fields.
 
         Parameters
         ----------
-        time : float
-            Time that the conductivity belongs to [s]; the last two solutions are extrapolated to it as a first guess.
         sigma : (m,) array
             Conductivity of each element [S/m].
         sigma_outer : (len(outer_nodes),) array
@@ -124,50 +123,45 @@ class Electric:
         share : (m,) array, optional
             Share of the heat in each element that the tissue receives; all by default.
         """
-        matrix = self.space.matrix.values(sigma)
-        values, lifting = matrix[self._inner], matrix[self._lifted]
+        self._matrix = matrix = self.space.scatter.matrix(sigma, out=self._matrix)
         far = np.zeros(self.space.n_nodes)
         far[self.outer_nodes] = self._outer_load[self.outer_nodes] * sigma_outer
-        values[self._diagonal] += far[self._free]
+        matrix.diagonal[self.outer_nodes] += far[self.outer_nodes]
+        matrix.diagonal[self._held] = 0.0
         if self._solver.worn:
-            self._build(values)
-        self._extrapolate(time)
-        for potential in self._potential:
-            right = np.zeros(len(self._free))
-            np.subtract.at(right, self._lifted_rows, lifting * potential[self._lifted_nodes])
-            x = potential[self._free]
-            self.iterations += self._solver.solve(values, right, x)
+            self._build(matrix)
+        nothing = np.zeros(self.space.n_nodes)
+        for potential, guess in zip(self._potential, self._guesses, strict=True):
+            before = potential.copy()
+            guess.improve(self.space.scatter.pattern, matrix, nothing, potential)
+            target = self._rtol * self._lifted(matrix, potential)
+            self.iterations += self._solver.solve(matrix, nothing, potential, target)
+            guess.remember(before, potential)
             self.solves += 1
-            potential[self._free] = x
-        return self._field(sigma, far, np.ones_like(sigma) if share is None else share)
+        return self._field(sigma, far, share)
 
-    def _build(self, values: Array) -> None:
-        self._hierarchy_values = values.copy()
-        self._solver.build(values)
+    def _lifted(self, matrix: Matrix, potential: Array) -> float:
+        """Norm of the right-hand side that the nodes that are held amount to [A]."""
+        right = np.bincount(self._lift_to, matrix.off[self._lift] * potential[self._lift_from], self.space.n_nodes)
+        right[self._held] = 0.0
+        return float(np.linalg.norm(right))
 
-    def _extrapolate(self, time: float) -> None:
-        """Replace the potentials by their linear extrapolation to ``time`` and remember the last solution."""
-        last, earlier = self._times
-        latest = self._potential.copy()
-        if np.isfinite(earlier) and last > earlier and time > last:
-            # Extrapolating far beyond the distance between the two solutions does more harm than good.
-            self._potential += min((time - last) / (last - earlier), 2.0) * (latest - self._earlier)
-        if time != last:
-            self._earlier = latest
-            self._times = (time, last)
+    def _build(self, matrix: Matrix) -> None:
+        self._hierarchy_matrix = Matrix(matrix.off.copy(), matrix.diagonal.copy())
+        self._solver.build(matrix)
 
-    def _field(self, sigma: Array, far: Array, share: Array) -> ElectricField:
+    def _field(self, sigma: Singles, far: Array, share: Array | None) -> ElectricField:
         space, k = self.space, len(self._potential)
         inner, total = np.zeros((k, k)), np.zeros((k, k))
         unit_heat = np.empty((k * (k + 1) // 2, space.n_nodes))
+        heat = np.empty(len(sigma))
         pair = 0
         for j in range(k):
             for i in range(j + 1):
                 u, v = self._potential[i], self._potential[j]
-                inner[i, j] = inner[j, i] = joule_heat(
-                    u, v, sigma, share, space.cells, space.element_stiffness, space.averaging, unit_heat[pair]
-                )
+                inner[i, j] = inner[j, i] = joule_heat(u, v, sigma, space.cells, space.edge_stiffness, heat)
                 total[i, j] = total[j, i] = inner[i, j] + float(np.dot(far * u, v))
+                unit_heat[pair] = space.nodal_load(heat if share is None else share * heat)
                 pair += 1
         return ElectricField(total, inner, unit_heat)
 
@@ -177,20 +171,20 @@ class Electric:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that the next solution depends on besides its arguments, for a checkpoint."""
-        return {
+        state = {
             "potential": self._potential.copy(),
-            "earlier_potential": self._earlier.copy(),
-            "potential_times": np.array(self._times),
-            "hierarchy_values": self._hierarchy_values.copy(),
+            "changes": np.array([guess.changes for guess in self._guesses]),
             "hierarchy_iterations": np.array([self._solver.iterations, self._solver.iterations_when_fresh]),
         }
+        if self._hierarchy_matrix is not None:
+            state |= {f"hierarchy_{name}": values for name, values in self._hierarchy_matrix._asdict().items()}
+        return state
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Continue from a state saved by :meth:`state`."""
         self._potential = state["potential"].copy()
-        self._earlier = state["earlier_potential"].copy()
-        last, earlier = state["potential_times"]
-        self._times = (float(last), float(earlier))
-        if len(state["hierarchy_values"]):
-            self._build(state["hierarchy_values"])
+        for guess, changes in zip(self._guesses, state["changes"], strict=True):
+            guess.changes = changes
+        if "hierarchy_off" in state:
+            self._build(Matrix(state["hierarchy_off"], state["hierarchy_diagonal"]))
         self._solver.iterations, self._solver.iterations_when_fresh = (int(i) for i in state["hierarchy_iterations"])

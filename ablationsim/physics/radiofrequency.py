@@ -60,7 +60,7 @@ class RadiofrequencySource:
     def field(self, time: float, temperature: Array) -> ElectricField:
         """Answer of the tissue to unit voltages at a nodal temperature ``(n,)`` [K]."""
         space, tables = self.space, self.tables
-        sigma = np.empty(len(space.volume))
+        sigma = np.empty(len(space.volume), np.float32)
         element_look_up(
             temperature,
             tables.temperature0,
@@ -75,9 +75,9 @@ class RadiofrequencySource:
         grid = tables.temperature0 + tables.step * np.arange(len(tables.electric_conductivity))
         sigma_outer = self.sigma_factor[outer] * np.interp(temperature[outer], grid, tables.electric_conductivity)
         if self._blood is None:
-            return self.electric.solve(time, sigma, sigma_outer)
-        both = sigma + self._blood
-        return self.electric.solve(time, both, sigma_outer, sigma / both)
+            return self.electric.solve(sigma, sigma_outer)
+        both = (sigma + self._blood).astype(np.float32)
+        return self.electric.solve(both, sigma_outer, (sigma / both).astype(np.float64))
 
     def drive(self, field: ElectricField | None, demands: Sequence[Demand]) -> Drive:
         """Voltages that the generators set, and the heat that follows."""

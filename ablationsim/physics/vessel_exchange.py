@@ -23,7 +23,7 @@ from scipy import sparse
 
 from ablationsim.fem.location import Locator
 from ablationsim.fem.space import P1Space
-from ablationsim.fem.wall import WallPoints, exchange_values
+from ablationsim.fem.wall import WallPoints, exchange_matrix
 from ablationsim.physics.blood import BloodNetwork, Segments
 from ablationsim.physics.lumens import fitted_facets
 from ablationsim.vessels.attach import attach
@@ -75,8 +75,8 @@ class VesselExchange:
     ----------
     branches : list of (Vessel, Branch)
         In the order of all results.
-    values : (nnz,) array
-        What the wall adds to the conduction matrix [W/K].
+    addition : Addition
+        What the walls add to the conduction matrix [W/K].
     area : (b,) array
         Area of each branch's wall in the mesh [m2].
     position, branch_of : (q, 3) and (q,) arrays
@@ -91,13 +91,13 @@ class VesselExchange:
         segments = Segments.of(vessels)
         self._branch_of_segment = segments.branch
         count, n = len(segments.branch), space.n_nodes
-        self.values = np.zeros(len(space.matrix.rows))
+        matrix = sparse.csr_array((n, n))
         load = sparse.csr_matrix((count, n))
         self._conductance: Array = np.zeros(count)
         walls = _walls(space, vessels, segments)
         for points, segment in walls:
             coefficient = 1.0 / (1.0 / segments.coefficient[segment] + points.depth / conductivity)
-            self.values += exchange_values(space, points, coefficient, conductivity)
+            matrix += exchange_matrix(points, coefficient, conductivity)
             weight = coefficient * points.area
             load += (
                 sparse.csr_matrix((weight, (segment, np.arange(len(weight)))), shape=(count, len(weight)))
@@ -109,7 +109,7 @@ class VesselExchange:
         self._network = BloodNetwork(segments.upstream, segments.inlet, segments.capacity, self._conductance)
         # What little the mesh keeps of the tissue inside a vessel follows the blood, apart from the balance of heat.
         held = np.where(np.isnan(inside), 0.0, _RENEWAL * space.lumped_mass)
-        self.values[space.matrix.diagonal] += held
+        self.addition = space.scatter.addition(matrix + sparse.diags_array(held))
         self._held = held * (np.nan_to_num(inside) - reference)
         self.position = np.concatenate([np.zeros((0, 3)), *(points.position for points, _ in walls)])
         self.branch_of = segments.branch[

@@ -78,3 +78,16 @@ def test_a_run_with_vessels_that_was_stopped_ends_in_the_same_numbers(forked, fo
     resumed = ablationsim.simulate(forked, tmp_path, resume=True)
     assert_same_run(forked_run.folder, tmp_path)
     assert resumed.document["vessels"] == forked_run.document["vessels"]
+
+
+def test_check_says_the_same_again_and_looks_again_where_the_file_changed(small, tmp_path, quick_cli, monkeypatch):
+    (tmp_path / "fork.csv").write_text(FORK)
+    case = tmp_path / "case.toml"
+    case.write_text(small + VESSEL.format(file="fork.csv"))
+    first = quick_cli("check", case)
+    assert first.returncode == 0
+    assert "applicator" not in first.stdout.partition("\n")[2]
+    monkeypatch.setattr("ablationsim.cli.remarks._found", lambda case: ["looked again"])
+    assert quick_cli("check", case).stdout == first.stdout
+    (tmp_path / "fork.csv").write_text(FORK.replace("4,0,5,", "0,0,5,"))
+    assert quick_cli("check", case).stdout.endswith("looked again\n")

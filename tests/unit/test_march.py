@@ -159,6 +159,47 @@ def test_crossing_is_located_and_the_pause_is_exact() -> None:
         assert end - start == pytest.approx(7.5, abs=1e-9)
 
 
+def test_roll_offs_cost_few_trials() -> None:
+    step = ImpedanceStep(power="30 W", duration="240 s", rise="10 ohm", pause="7.5 s")
+    march = march_of(Controller([step], GeneratorSpec(max_power="200 W", frequency="480 kHz")))
+    run(march)
+    assert march.controllers[0].rolloffs >= 10
+    assert march.state.rejected < 0.5 * march.state.steps
+    energy = march.state.energy
+    assert energy.generator == pytest.approx(march.stored + energy.lost, rel=1e-5)
+
+
+def test_a_step_that_is_cut_short_lies_on_its_way_and_conserves_energy() -> None:
+    march = march_of(hold(45.0, 60.0))
+    march.run(lambda m: m.state.time > 5.0, lambda t: math.inf)
+    problem, state, demands = march.problem, march.state, [march.controllers[0].demand()]
+    trial = problem.step(state, 0.8, demands, True)
+    assert problem.within(state, trial, 0.0) == pytest.approx(state.temperature, abs=1e-9)
+    assert problem.within(state, trial, 1.0) == pytest.approx(trial.temperature, abs=1e-9)
+    before, whole = march.stored, problem.bioheat.stored_energy(trial.temperature)
+    temperature = problem.within(state, trial, 0.3)
+    field = problem.source.field(state.time + 0.24, temperature)
+    part = problem.cut(state, trial, 0.8, 0.3, field, demands)
+    lost = part.outside + part.coolant + part.perfusion + part.vessels
+    march._accept(part, 0.24)
+    assert march.stored - before == pytest.approx(0.3 * (whole - problem.bioheat.stored_energy(temperature)) / 0.7)
+    assert march.stored - before == pytest.approx(part.generator - lost, rel=1e-5)
+    assert march.readings[0].voltage == pytest.approx(45.0)
+
+
+def test_the_first_step_after_a_change_is_of_second_order() -> None:
+    def after(step: float) -> tuple[np.ndarray, np.ndarray]:
+        march = march_of(hold(45.0, 60.0))
+        march._accept(march._step(step), step)
+        fine = march_of(hold(45.0, 60.0))
+        for _ in range(32):
+            fine._accept(fine._step(step / 32), step / 32)
+        return march.state.temperature, fine.state.temperature
+
+    errors = [float(np.max(np.abs(np.subtract(*after(step))))) for step in (0.02, 0.01)]
+    assert errors[0] / errors[1] > 2.0**1.9
+
+
 def test_absolute_threshold_ends_the_step_at_the_crossing() -> None:
     march = march_of(Controller([VoltageStep(voltage="60 V", duration="100 s", absolute="360 ohm")], GENERATOR))
     run(march)

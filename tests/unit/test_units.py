@@ -1,12 +1,15 @@
 """Units at the border: text to SI and back."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from ablationsim import units
 from ablationsim.errors import best_match, problems_of
 from ablationsim.units import DIMENSIONS, SI, Fraction, Power, Temperature, exact, parse, show
 
@@ -45,6 +48,21 @@ from ablationsim.units import DIMENSIONS, SI, Fraction, Power, Temperature, exac
 )
 def test_parse(text, dimension, expected):
     assert parse(text, dimension) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+@given(number=st.floats(-1e6, 1e6))
+def test_everyday_units_are_those_of_pint(dimension, number):
+    wanted = DIMENSIONS[dimension]
+    for text, (unit, factor) in units._EVERYDAY.items():
+        if unit == wanted.unit:
+            exact = units._registry().Quantity(number, units._unit(text)).to(units._unit(unit)).magnitude
+            assert number * factor == pytest.approx(exact, rel=1e-15, abs=0.0)
+
+
+def test_reading_everyday_units_does_not_load_pint():
+    code = "import sys; from ablationsim.units import parse; parse('3 cm', 'length'); assert 'pint' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ import pytest
 from scipy import sparse
 from verification.cases_meshes import box
 from verification.cases_vessels import BLOOD, block, straight_vessel
+from verification.matrices import stiffness
 
 from ablationsim.fem.location import Locator
 from ablationsim.fem.space import P1Space
 from ablationsim.fem.tissue_share import LEAST, TissueShare
-from ablationsim.fem.wall import WallPoints, exchange_values
+from ablationsim.fem.wall import WallPoints, exchange_matrix
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.mesh.walls import wall_of_facets
 from ablationsim.physics.blood import BloodNetwork
@@ -127,7 +128,7 @@ def test_a_space_integrates_over_the_tissue_alone(cube: Mesh) -> None:
     assert space.lumped_mass.min() > 0.0
     assert space.averaging.sum(axis=1) == pytest.approx(1.0)
     inside = share.share == 0.0
-    assert space.element_stiffness[inside] == pytest.approx(LEAST * whole.element_stiffness[inside])
+    assert space.edge_stiffness[inside] == pytest.approx(LEAST * whole.edge_stiffness[inside])
 
 
 def test_regions_that_are_lumens_are_no_tissue(cube: Mesh) -> None:
@@ -161,15 +162,14 @@ def test_exchange_at_a_depth_leaves_the_matrix_positive_definite() -> None:
     mesh = block(8, 5e-3, 5e-3)
     vessel = straight_vessel(2e-3, np.array([0.0, 0.0, -5e-3]), np.array([0.0, 0.0, 10e-3]), coefficient=1e6)
     space, exchange = exchange_on(mesh, vessel)
-    matrix = space.matrix.as_csr(space.matrix.values(np.full(len(mesh.cells), 0.5)) + exchange.values)
+    matrix = stiffness(space, 0.5, exchange.addition)
     assert np.linalg.eigvalsh(matrix.toarray()).min() > 0.0
 
 
 def test_fitted_points_integrate_products_of_linear_functions(cube: Mesh) -> None:
-    space = P1Space(cube)
     points = WallPoints.fitted(cube, "bottom")
     assert points.area.sum() == pytest.approx(SIZE**2)
-    matrix = space.matrix.as_csr(exchange_values(space, points, np.full(len(points.area), 2.0), 0.5))
+    matrix = exchange_matrix(points, np.full(len(points.area), 2.0), 0.5)
     x = cube.points[:, 0]
     assert x @ (matrix @ x) == pytest.approx(2.0 * SIZE**4 / 3.0)
     assert matrix.sum() == pytest.approx(2.0 * SIZE**2)
@@ -223,7 +223,7 @@ def test_what_the_tissue_loses_the_blood_gains(cube: Mesh, model) -> None:
     found = exchange.exchange(temperature, blood)
     assert found.gained == pytest.approx(found.lost, rel=1e-9)
     theta = temperature - 300.0
-    matrix = space.matrix.as_csr(exchange.values)
+    matrix = stiffness(space, 0.0, exchange.addition)
     assert (matrix @ theta).sum() - exchange.source(blood).sum() == pytest.approx(found.lost.sum(), rel=0.02)
     if model == "transport":
         assert CAPACITY * 1e-7 * (found.outlet[0] - 310.0) == pytest.approx(found.gained[0], rel=1e-9)

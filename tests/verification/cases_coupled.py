@@ -74,7 +74,7 @@ def order_in_time(axisymmetric: bool, coupled: bool) -> Convergence:
         load = gain - bioheat.flux(bioheat.operator(now), now, np.zeros_like(now))
         if coupled:
             sigma = space.element_mean(SMOOTH.sigma(now))
-            field = reference.solve(t, sigma, np.zeros(len(reference.outer_nodes)))
+            field = reference.solve(sigma, np.zeros(len(reference.outer_nodes)))
             load -= field.heat(np.array([voltage]))
         return load
 

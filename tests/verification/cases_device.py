@@ -54,7 +54,7 @@ def impedance(radius: str, boundary: str) -> float:
     source = assemble(case, geometry, mesh).source
     assert isinstance(source, RadiofrequencySource)
     sigma, outer = np.full(len(mesh.cells), 0.2), np.full(len(source.electric.outer_nodes), 0.2)
-    return 1.0 / float(source.electric.solve(0.0, sigma, outer).conductance[0, 0])
+    return 1.0 / float(source.electric.solve(sigma, outer).conductance[0, 0])
 
 
 @cache

@@ -19,7 +19,7 @@ def resistance(mesh: Mesh, outer: OuterBoundary, sigma: float = SIGMA) -> float:
     """Resistance [ohm] between "inner" and what the outer boundary stands for, of the whole body of an octant."""
     space = P1Space(mesh)
     electric = Electric(space, [["inner"]], outer, np.zeros(mesh.dimension), rtol=1e-10)
-    field = electric.solve(0.0, np.full(len(mesh.cells), sigma), np.full(len(electric.outer_nodes), sigma))
+    field = electric.solve(np.full(len(mesh.cells), sigma), np.full(len(electric.outer_nodes), sigma))
     return 1.0 / (field.conductance[0, 0] * (1.0 if mesh.axisymmetric else 8.0))
 
 
@@ -99,7 +99,7 @@ def electric_in_space(axisymmetric: bool) -> tuple[Convergence, Convergence]:
         space = P1Space(mesh)
         sigma = space.element_mean(spheroid_sigma(coordinate_mu(mesh.points.T)))
         electric = Electric(space, [["inner"]], "grounded", np.zeros(mesh.dimension), rtol=1e-10)
-        field = electric.solve(0.0, sigma, np.full(len(electric.outer_nodes), SCALE))
+        field = electric.solve(sigma, np.full(len(electric.outer_nodes), SCALE))
         points = Quadrature(mesh)
         potentials.append(points.distance(electric.potential(np.ones(1)), spheroid_potential(coordinate_mu(points.x))))
         whole = field.conductance[0, 0] * (1.0 if axisymmetric else 8.0)
@@ -127,6 +127,6 @@ def two_blocks(sigma_low: float, sigma_high: float) -> tuple[float, float]:
     space = P1Space(mesh)
     sigma = np.where(mesh.points[mesh.cells].mean(axis=1)[:, 1] < 0.5 * height, sigma_low, sigma_high)
     electric = Electric(space, [["inner"]], "grounded", np.zeros(2), rtol=1e-12)
-    field = electric.solve(0.0, sigma, np.full(len(electric.outer_nodes), sigma_low))
+    field = electric.solve(sigma, np.full(len(electric.outer_nodes), sigma_low))
     exact = 0.5 * height * (1.0 / sigma_low + 1.0 / sigma_high) / (np.pi * radius**2)
     return 1.0 / field.conductance[0, 0], exact

@@ -190,7 +190,7 @@ def heated_sphere_profile(axisymmetric: bool, time: float) -> Profile:
     mesh = _ball(axisymmetric, np.concatenate([inner, graded(radius, OUTSIDE, inner[1], 1.08)[1:]]))
     space = P1Space(mesh)
     heated = np.linalg.norm(mesh.points[mesh.cells].mean(axis=1), axis=1) < radius
-    load = space.sum_to_nodes(density * heated[:, None] * space.element_load)
+    load = space.nodal_load(density * heated * space.volume)
     return _profile(
         "Heated sphere",
         axisymmetric,

@@ -75,10 +75,11 @@ class PrescribedHeat:
 
     def __init__(self, load: Callable[[float], Array]) -> None:
         self._load = load
+        self.time = 0.0
         self.outer_nodes = np.zeros(0, dtype=int)
 
-    def solve(self, time: float, sigma: Array, sigma_outer: Array) -> ElectricField:
-        load = self._load(time)
+    def solve(self, sigma: Array, sigma_outer: Array) -> ElectricField:
+        load = self._load(self.time)
         # The sign of a manufactured source is anything; a circuit needs a positive conductance.
         conductance = np.array([[max(float(load.sum()), 1e-3)]])
         return ElectricField(conductance, conductance, load[None])
@@ -89,13 +90,23 @@ class JouleAndSource:
 
     def __init__(self, electric: Electric, load: Callable[[float], Array], voltage: float) -> None:
         self._electric, self._load, self._square = electric, load, voltage**2
+        self.time = 0.0
         self.outer_nodes = electric.outer_nodes
 
-    def solve(self, time: float, sigma: Array, sigma_outer: Array) -> ElectricField:
-        field = self._electric.solve(time, sigma, sigma_outer)
+    def solve(self, sigma: Array, sigma_outer: Array) -> ElectricField:
+        field = self._electric.solve(sigma, sigma_outer)
         return ElectricField(
-            field.conductance, field.inner_conductance, field.unit_heat + self._load(time) / self._square
+            field.conductance, field.inner_conductance, field.unit_heat + self._load(self.time) / self._square
         )
+
+
+class TimedSource(RadiofrequencySource):
+    """`RadiofrequencySource` that tells those two what time it is."""
+
+    def field(self, time: float, temperature: Array) -> ElectricField:
+        if isinstance(self.electric, PrescribedHeat | JouleAndSource):
+            self.electric.time = time
+        return super().field(time, temperature)
 
 
 def build_march(
@@ -120,7 +131,7 @@ def build_march(
     factor = np.ones(space.n_nodes)
     problem = Problem(
         bioheat=bioheat,
-        source=RadiofrequencySource(space, bioheat.tables, electric, channels or [Channel((0,))], factor),
+        source=TimedSource(space, bioheat.tables, electric, channels or [Channel((0,))], factor),
         damage=damage,
         thermocouples=[sensors] * len(controllers),
         probes=sensors[:0],

@@ -9,6 +9,7 @@ from scipy import sparse
 from scipy.sparse.linalg import cg
 from skfem import MeshTet
 from verification.cases_meshes import Array, Convergence, mesh_from
+from verification.matrices import stiffness
 
 from ablationsim.fem.space import P1Space
 from ablationsim.mesh.mesh import Mesh
@@ -100,8 +101,7 @@ def embedded_in_heated_slab() -> tuple[Convergence, Convergence]:
         space = P1Space(mesh, lumens.tissue)
         exchange = VesselExchange(space, [vessel], REFERENCE, lumens.blood_temperature, exact.conductivity)
         blood = exchange.blood(np.full(space.n_nodes, REFERENCE))
-        stiffness = space.matrix.values(np.full(len(mesh.cells), exact.conductivity)) + exchange.values
-        matrix = space.matrix.as_csr(stiffness)
+        matrix = stiffness(space, exact.conductivity, exchange.addition)
         r = np.hypot(mesh.points[:, 0], mesh.points[:, 1])
         fixed = (np.abs(mesh.points[:, :2]) > exact.across * (1.0 - 1e-9)).any(axis=1)
         theta = np.where(fixed, exact.temperature(r) - REFERENCE, 0.0)

@@ -1,0 +1,193 @@
+"""Newton's method for a temperature whose enthalpy, less what is conducted away, is known.
+
+Residuals are computed in double precision, each correction in single precision and to a tenth only.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit, prange
+
+from ablationsim.fem.hierarchy import Hierarchy
+from ablationsim.fem.kernels import Array
+from ablationsim.fem.krylov import correction
+from ablationsim.fem.pattern import Pattern
+from ablationsim.fem.products import BLOCK, THREADED_FROM, blocks_of, product
+from ablationsim.fem.stiffness import Matrix
+
+_GOAL = 0.1  # of the residual, that a correction leaves
+_CG_LIMIT = 2000
+_FULL_STEPS = 10  # full steps that have not converged by then go round in a circle between kinks of the enthalpy
+
+
+class EnthalpyTable(NamedTuple):
+    """Enthalpy on a uniform grid of temperatures.
+
+    Attributes
+    ----------
+    start, step : float
+        First temperature of the grid, and its spacing [K].
+    enthalpy : array
+        [J/m3].
+    middle, half_band : float
+        Where it is steep, because water boils off [K].
+    """
+
+    start: float
+    step: float
+    enthalpy: Array
+    middle: float
+    half_band: float
+
+
+def solve_enthalpy(
+    pattern: Pattern,
+    conduction: Matrix,
+    mass: Array,
+    losses: Array,
+    known: Array,
+    weight: float,
+    table: EnthalpyTable,
+    theta: Array,
+    reference: float,
+    tolerance: float,
+    limit: int,
+) -> int:
+    """Solve ``mass enthalpy(reference + theta) = known - weight (conduction + diag(losses)) theta`` in place.
+
+    Parameters
+    ----------
+    pattern, conduction : Pattern, Matrix
+        Of heat conduction [W/K].
+    mass, losses, known : (n,) arrays
+        Nodal volume [m3], losses per kelvin [W/K], and energy [J].
+    weight : float
+        Time [s].
+    table : EnthalpyTable
+        Of the tissue.
+    theta : (n,) array
+        First guess, and the solution [K].
+    reference : float
+        Temperature that ``theta`` counts from [K].
+    tolerance : float
+        Integral of the square of the last correction at which the iteration ends [K2 m3].
+    limit : int
+        Most iterations.
+
+    Returns
+    -------
+    int
+        Number of iterations, -1 if they did not suffice, and -2 if a linear solve failed or the temperature became
+        undefined.
+    """
+    n = len(theta)
+    conducted = np.empty(n)
+    diagonal, inverse, right, change = (np.empty(n, np.float32) for _ in range(4))
+    none = Hierarchy.none()
+    for iteration in range(limit):
+        product(pattern.indptr, pattern.indices, conduction.off, 1.0, conduction.diagonal, theta, conducted)
+        linearise(
+            theta,
+            conducted,
+            conduction.diagonal,
+            mass,
+            losses,
+            known,
+            weight,
+            reference,
+            table,
+            diagonal,
+            inverse,
+            right,
+        )
+        if (
+            correction(
+                pattern.indptr, pattern.indices, conduction.off, weight, diagonal, inverse, none, right, change, _GOAL,
+                True, _CG_LIMIT,
+            )
+            < 0
+        ):  # fmt: skip
+            return -2
+        damping = 1.0 if iteration < _FULL_STEPS else 0.5
+        size = correct(theta, change, mass, damping, reference - table.middle, table.half_band)
+        if not np.isfinite(size):
+            return -2
+        if size <= tolerance:
+            return iteration + 1
+    return -1
+
+
+@njit(cache=True)
+def _linearise(
+    first, last, theta, conducted, conduction, mass, losses, known, weight, reference, table, diagonal, inverse, right
+):  # fmt: skip
+    top = len(table.enthalpy) - 2
+    for i in range(first, last):
+        position = (reference + theta[i] - table.start) / table.step
+        k = min(max(int(position), 0), top)
+        difference = table.enthalpy[k + 1] - table.enthalpy[k]
+        energy = mass[i] * (table.enthalpy[k] + (position - k) * difference)
+        right[i] = known[i] - energy - weight * (conducted[i] + losses[i] * theta[i])
+        value = mass[i] * difference / table.step + weight * (losses[i] + conduction[i])
+        diagonal[i] = value
+        inverse[i] = 1.0 / value
+
+
+@njit(cache=True, parallel=True)
+def _threaded_linearise(
+    theta, conducted, conduction, mass, losses, known, weight, reference, table, diagonal, inverse, right
+):  # fmt: skip
+    n = len(theta)
+    for block in prange(blocks_of(n)):
+        _linearise(
+            block * BLOCK, min(n, (block + 1) * BLOCK), theta, conducted, conduction, mass, losses, known, weight,
+            reference, table, diagonal, inverse, right,
+        )  # fmt: skip
+
+
+@njit(cache=True)
+def linearise(
+    theta, conducted, conduction, mass, losses, known, weight, reference, table, diagonal, inverse, right
+):  # fmt: skip
+    """Right-hand side, diagonal and its inverse of the equation for Newton's correction."""
+    arguments = (theta, conducted, conduction, mass, losses, known, weight, reference, table, diagonal, inverse, right)
+    if len(theta) < THREADED_FROM:
+        _linearise(0, len(theta), *arguments)
+    else:
+        _threaded_linearise(*arguments)
+
+
+@njit(cache=True)
+def _correct(first, last, theta, change, mass, damping, shift, half_band):
+    total = 0.0
+    for i in range(first, last):
+        correction = np.float64(change[i])
+        # A node that jumps across the steep band would jump back and forth for ever: stop it inside the band.
+        before = theta[i] + shift
+        after = before + correction
+        if before * after < 0.0 and abs(before) > half_band and abs(after) > half_band:
+            correction = -before
+        theta[i] += damping * correction
+        total += mass[i] * correction * correction
+    return total
+
+
+@njit(cache=True, parallel=True)
+def _threaded_correct(theta, change, mass, damping, shift, half_band):
+    n = len(theta)
+    parts = np.empty(blocks_of(n))
+    for block in prange(len(parts)):
+        first, last = block * BLOCK, min(n, (block + 1) * BLOCK)
+        parts[block] = _correct(first, last, theta, change, mass, damping, shift, half_band)
+    return parts
+
+
+@njit(cache=True)
+def correct(theta, change, mass, damping, shift, half_band):
+    """Apply a correction, but none across the steep band ``|theta + shift| < half_band``; returns the integral of its
+    square."""
+    if len(theta) < THREADED_FROM:
+        return _correct(0, len(theta), theta, change, mass, damping, shift, half_band)
+    return _threaded_correct(theta, change, mass, damping, shift, half_band).sum()

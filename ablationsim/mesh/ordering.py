@@ -1,0 +1,39 @@
+"""Numbers for nodes and cells that keep neighbours close together in memory.
+
+Nodes are numbered by the reverse Cuthill-McKee algorithm, cells by their lowest node. Loops over a mesh numbered like
+this find most of what they need in the cache of the processor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import reverse_cuthill_mckee
+
+from ablationsim.mesh.mesh import Mesh
+
+
+def renumbered(mesh: Mesh) -> Mesh:
+    """Return the same mesh with its nodes and cells numbered for locality."""
+    n, corners = len(mesh.points), mesh.cells.shape[1]
+    pairs = list(combinations(range(corners), 2))
+    rows = np.concatenate([mesh.cells[:, a] for a, _ in pairs])
+    columns = np.concatenate([mesh.cells[:, b] for _, b in pairs])
+    neighbours = sparse.coo_matrix((np.ones(len(rows), dtype=bool), (rows, columns)), shape=(n, n)).tocsr()
+    order = reverse_cuthill_mckee(sparse.csr_matrix(neighbours + neighbours.T), symmetric_mode=True)
+    number = np.empty(n, dtype=np.int32)
+    number[order] = np.arange(n, dtype=np.int32)
+    cells = number[mesh.cells]
+    cell_order = np.argsort(cells.min(axis=1), kind="stable")
+    cell_number = np.empty(len(cells), dtype=np.int32)
+    cell_number[cell_order] = np.arange(len(cells), dtype=np.int32)
+    return replace(
+        mesh,
+        points=mesh.points[order],
+        cells=cells[cell_order],
+        regions={name: np.sort(cell_number[index]) for name, index in mesh.regions.items()},
+        facets={name: number[nodes] for name, nodes in mesh.facets.items()},
+    )
