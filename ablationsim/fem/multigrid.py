@@ -40,18 +40,21 @@ class MultigridCG:
 
     def build(self, matrix: Matrix) -> None:
         """Build the coarse levels from a matrix."""
+        self._hierarchy, self._weight = build(self._full(matrix))
+        self.iterations_when_fresh = 0
+        self.builds += 1
+
+    def _full(self, matrix: Matrix) -> sparse.csr_array:
+        """The matrix with its diagonal, in single precision; nodes that are held stand alone."""
         free, n = matrix.diagonal != 0.0, len(matrix.diagonal)
         rows = np.repeat(np.arange(n, dtype=np.int32), neighbour_counts(self.pattern))
         columns = self.pattern.indices.astype(np.int32)
-        # Held nodes stand alone. Couplings that happen to vanish stay: with them aggregates are larger.
+        # Couplings that happen to vanish stay: with them aggregates are larger.
         kept = free[rows] & free[columns]
         every = np.arange(n, dtype=np.int32)
         values = np.concatenate([matrix.off[kept], np.where(free, matrix.diagonal, 1.0).astype(np.float32)])
         places = (np.concatenate([rows[kept], every]), np.concatenate([columns[kept], every]))
-        full = sparse.csr_array((values, places), shape=(n, n))
-        self._hierarchy, self._weight = build(full)
-        self.iterations_when_fresh = 0
-        self.builds += 1
+        return sparse.csr_array((values, places), shape=(n, n))
 
     @property
     def worn(self) -> bool:

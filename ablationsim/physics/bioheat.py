@@ -23,7 +23,6 @@ from ablationsim.physics.vessel_exchange import Exchange, VesselExchange
 from ablationsim.tissue import Tissue
 
 _NEWTON_LIMIT = 60
-_SMOOTHING = 1e-2  # relative accuracy of a smoothed error: an estimate needs no third digit
 
 
 @dataclass(frozen=True)
@@ -214,7 +213,7 @@ class Bioheat:
             Hierarchy.none(),
             energy.astype(np.float32),
             change,
-            _SMOOTHING,
+            1e-3,
             True,
             200,
         )

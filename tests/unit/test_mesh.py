@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from verification.cases_meshes import box
 
 from ablationsim.device.profile import ApplicatorSpec, Device
 from ablationsim.errors import MeshError, OutputError
@@ -19,6 +20,7 @@ from ablationsim.geometry.placement import Placement
 from ablationsim.mesh.generate import generate
 from ablationsim.mesh.io import read_mesh, write_mesh
 from ablationsim.mesh.mesh import Mesh
+from ablationsim.mesh.ordering import renumbered
 from ablationsim.mesh.polyhedron import applicator_polyhedra
 from ablationsim.mesh.sizing import Sizing
 
@@ -337,3 +339,25 @@ def test_sample_meshes_can_be_used(name: str) -> None:
     mesh = read_mesh(path, expected=["outer", "A0:tip", "A0:shaft"])
     assert (mesh.cell_volumes() > 0).all()
     assert path.stat().st_size < 215e3
+
+
+def test_renumbering_keeps_the_mesh_and_brings_neighbours_together() -> None:
+    plain = box(6, 0.01)
+    shuffle = np.random.default_rng(0).permutation(len(plain.points)).astype(np.int32)
+    cells, facets = shuffle[plain.cells], {name: shuffle[nodes] for name, nodes in plain.facets.items()}
+    points = np.empty_like(plain.points)
+    points[shuffle] = plain.points
+    mixed = Mesh(points, cells, {"some": np.arange(0, len(cells), 3)}, facets, False)
+    ordered = renumbered(mixed)
+
+    def places(mesh: Mesh, nodes: np.ndarray) -> set[tuple[tuple[float, ...], ...]]:
+        return {tuple(sorted(map(tuple, mesh.points[row].tolist()))) for row in nodes}
+
+    assert places(ordered, ordered.cells) == places(mixed, mixed.cells)
+    assert places(ordered, ordered.cells[ordered.regions["some"]]) == places(mixed, cells[::3])
+    for name in facets:
+        assert places(ordered, ordered.facets[name]) == places(mixed, mixed.facets[name])
+    assert np.ptp(ordered.cells, axis=1).max() < 0.3 * np.ptp(mixed.cells, axis=1).max()
+    assert (np.diff(ordered.cells.min(axis=1)) >= 0).all()
+    assert (ordered.cell_volumes() > 0.0).all()
+    assert renumbered(ordered) is ordered

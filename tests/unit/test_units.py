@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
@@ -51,6 +51,7 @@ def test_parse(text, dimension, expected):
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
+@settings(deadline=None)  # the first call loads pint
 @given(number=st.floats(-1e6, 1e6))
 def test_everyday_units_are_those_of_pint(dimension, number):
     wanted = DIMENSIONS[dimension]
