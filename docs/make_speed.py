@@ -315,6 +315,8 @@ def draw_ratios(content: Content) -> Figure:
         "scikit_fem_one_point_over_own": "scikit-fem,\none-point quadrature",
         "scikit_fem_over_own": "scikit-fem",
     }
+    there = {name for _, _, derived in parts(content) for name in derived["ratios"]}
+    shown = {name: words for name, words in shown.items() if name in there}
     for shift, colour, (words, _, derived) in zip((0.19, -0.19), (DOLFINX, OWN), parts(content), strict=False):
         for place, name in enumerate(shown):
             if value := derived["ratios"].get(name):
