@@ -22,14 +22,13 @@ from petsc4py import PETSc
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from loop import Stopwatch, finish, options, peak_memory
+from petsc_solver import Extrapolation, krylov
 from problem import (
     BODY,
     HEAT_CAPACITY,
     PERFUSION,
     STEP,
-    TOLERANCE,
     VOLTAGE,
-    Floats,
     Ints,
     electric_conductivity,
     heat_conductivity,
@@ -53,41 +52,6 @@ PRECONDITIONERS: dict[str, dict[str, Any]] = {
 }
 REBUILD = 1.4
 """The hierarchy is built anew at this many times the iterations that it needed when it was new."""
-
-
-def krylov(matrix: PETSc.Mat, prefix: str, preconditioner: str) -> PETSc.KSP:
-    """Conjugate gradients that start from a given vector and stop at the unpreconditioned residual."""
-    solver = PETSc.KSP().create(matrix.getComm())
-    solver.setOptionsPrefix(prefix)
-    database = PETSc.Options()
-    for name, value in PRECONDITIONERS[preconditioner].items():
-        if f"{prefix}{name}" not in database:
-            database[f"{prefix}{name}"] = value
-    solver.setType("cg")
-    solver.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
-    solver.setTolerances(rtol=TOLERANCE, max_it=1000)
-    solver.setInitialGuessNonzero(True)
-    solver.setErrorIfNotConverged(True)
-    solver.setOperators(matrix)
-    solver.setFromOptions()
-    return solver
-
-
-class Extrapolation:
-    """Guess of the next vector by the parabola through the last three."""
-
-    def __init__(self) -> None:
-        self.last: list[Floats] = []
-
-    def add(self, values: Floats) -> None:
-        """The newest vector."""
-        self.last = [values.copy(), *self.last[:2]]
-
-    def guess(self) -> Floats:
-        """The next one."""
-        if len(self.last) < 3:
-            return 2.0 * self.last[0] - self.last[1] if len(self.last) == 2 else self.last[0]
-        return 3.0 * (self.last[0] - self.last[1]) + self.last[2]
 
 
 def hypre_version() -> str:
@@ -150,7 +114,10 @@ def main() -> None:
     diagonal = volumes * (HEAT_CAPACITY / STEP + PERFUSION)
     matrix_v, matrix_t = petsc.create_matrix(electric), petsc.create_matrix(conduction)
     right_v, right_t, load = (petsc.create_vector(heat) for _ in range(3))
-    solver_v, solver_t = krylov(matrix_v, "v_", given.pc), krylov(matrix_t, "t_", "jacobi")
+    solver_v, solver_t = (
+        krylov(matrix_v, "v_", PRECONDITIONERS[given.pc]),
+        krylov(matrix_t, "t_", PRECONDITIONERS["jacobi"]),
+    )
     rise = fem.Function(space)
     guess_v, guess_t = Extrapolation(), Extrapolation()
     guess_v.add(rise.x.array)

@@ -22,12 +22,12 @@ from petsc4py import PETSc
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from loop import Stopwatch, finish, options, peak_memory
+from petsc_solver import Extrapolation, krylov
 from problem import (
     BODY,
     HEAT_CAPACITY,
     PERFUSION,
     STEP,
-    TOLERANCE,
     VOLTAGE,
     Floats,
     Ints,
@@ -321,41 +321,6 @@ class Matrix:
         self.mat.assemble()
 
 
-def krylov(matrix: PETSc.Mat, prefix: str, preconditioner: str) -> PETSc.KSP:
-    """Conjugate gradients that start from a given vector and stop at the unpreconditioned residual."""
-    solver = PETSc.KSP().create(matrix.getComm())
-    solver.setOptionsPrefix(prefix)
-    database = PETSc.Options()
-    for name, value in PRECONDITIONERS[preconditioner].items():
-        if f"{prefix}{name}" not in database:
-            database[f"{prefix}{name}"] = value
-    solver.setType("cg")
-    solver.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
-    solver.setTolerances(rtol=TOLERANCE, max_it=1000)
-    solver.setInitialGuessNonzero(True)
-    solver.setErrorIfNotConverged(True)
-    solver.setOperators(matrix)
-    solver.setFromOptions()
-    return solver
-
-
-class Extrapolation:
-    """Guess of the next vector by the parabola through the last three."""
-
-    def __init__(self) -> None:
-        self.last: list[Floats] = []
-
-    def add(self, values: Floats) -> None:
-        """The newest vector."""
-        self.last = [values.copy(), *self.last[:2]]
-
-    def guess(self) -> Floats:
-        """The next one."""
-        if len(self.last) < 3:
-            return 2.0 * self.last[0] - self.last[1] if len(self.last) == 2 else self.last[0]
-        return 3.0 * (self.last[0] - self.last[1]) + self.last[2]
-
-
 def main() -> None:
     """Run the loop, and print and save what it gave on the first rank."""
     given = options(__doc__, pc={"choices": PRECONDITIONERS, "default": "gamg"})
@@ -380,7 +345,10 @@ def main() -> None:
     matrix_v, matrix_t = (Matrix(pattern, part.ghosts, rows, comm) for _ in range(2))
     rise, theta = (PETSc.Vec().createGhost(part.ghosts, (rows, None), comm=comm) for _ in range(2))
     right_v, right_t = matrix_v.mat.createVecRight(), matrix_v.mat.createVecRight()
-    solver_v, solver_t = krylov(matrix_v.mat, "v_", given.pc), krylov(matrix_t.mat, "t_", "jacobi")
+    solver_v, solver_t = (
+        krylov(matrix_v.mat, "v_", PRECONDITIONERS[given.pc]),
+        krylov(matrix_t.mat, "t_", PRECONDITIONERS["jacobi"]),
+    )
     values, laws, sigma, load = np.zeros((edges[-1] + 1, 2)), np.empty((n, 2)), np.empty(len(cells)), np.empty(n)
     guess_v, guess_t = Extrapolation(), Extrapolation()
     guess_v.add(rise.array)

@@ -126,6 +126,20 @@ def test_heat_is_that_of_the_superposed_potential() -> None:
     assert field.heat(voltages) == pytest.approx(expected, rel=1e-6, abs=1e-9 * expected.max())
 
 
+def test_the_tissue_receives_its_share_of_the_heat() -> None:
+    whole, shared = electric_for("grounded"), electric_for("grounded")
+    sigma, outer = uniform(whole)
+    share = np.where(np.arange(len(sigma)) % 2 == 0, 0.5, 1.0)
+    field, part = whole.solve(sigma, outer), shared.solve(sigma, outer, share)
+    assert np.array_equal(part.conductance, field.conductance)
+    assert np.array_equal(part.inner_conductance, field.inner_conductance)
+    half = electric_for("grounded").solve(sigma, outer, np.full(len(sigma), 0.5))
+    voltages = np.array([30.0, 12.0])
+    assert half.heat(voltages) == pytest.approx(0.5 * field.heat(voltages))
+    assert half.heat(voltages).sum() == pytest.approx(0.5 * voltages @ field.inner_conductance @ voltages)
+    assert 0.5 * field.heat(voltages).sum() < part.heat(voltages).sum() < field.heat(voltages).sum()
+
+
 def test_grounded_potential_takes_its_boundary_values() -> None:
     electric = electric_for("grounded")
     electric.solve(*uniform(electric))
