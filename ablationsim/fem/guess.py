@@ -112,7 +112,6 @@ def _threaded_energies(indptr, indices, off, diagonal, b, x, changes, parts):
         _energies(first, last, indptr, indices, off, diagonal, b, x, changes, parts[block])
 
 
-@njit(cache=True)
 def energies(indptr, indices, off, diagonal, b, x, changes):
     """Products of the changes with their images, and in the last column with ``b - A x``; shape (KEPT, KEPT + 1)."""
     n = len(x)
@@ -141,7 +140,6 @@ def _threaded_combine(changes, weights, x):
         _combine(block * BLOCK, min(n, (block + 1) * BLOCK), changes, weights, x)
 
 
-@njit(cache=True)
 def combine(changes, weights, x):
     """``x += changes @ weights``."""
     if len(x) < THREADED_FROM:
@@ -167,7 +165,6 @@ def _threaded_differences(before, after, changes):
         _differences(block * BLOCK, min(n, (block + 1) * BLOCK), before, after, changes)
 
 
-@njit(cache=True)
 def differences(before, after, changes):
     """Put the change in the first column, what it differs by from the one that was there in the second, and so on."""
     if len(after) < THREADED_FROM:

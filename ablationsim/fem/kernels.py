@@ -29,7 +29,6 @@ def _threaded_look_up(x, start, step, table, value, slope):
         _look_up(block * BLOCK, min(n, (block + 1) * BLOCK), x, start, step, table, value, slope)
 
 
-@njit(cache=True)
 def look_up(x, start, step, table, value, slope):
     """Linear interpolation in a uniform table: values and slopes at ``x``; constant slope beyond the last entry."""
     if len(x) < THREADED_FROM:
@@ -77,7 +76,6 @@ def _threaded_element_look_up(x, start, step, table, factor, cells, averaging, n
         _element_means(block * BLOCK, min(m, (block + 1) * BLOCK), nodal, cells, averaging, out)
 
 
-@njit(cache=True)
 def element_look_up(x, start, step, table, factor, cells, averaging, out):
     """Weighted mean over each element of ``factor * table(x)`` at its nodes (the table is held constant beyond its
     ends)."""
@@ -122,7 +120,6 @@ def _threaded_nodal_sums(heat, cells, averaging, portions, parts, nodal):
         _put_together(block * BLOCK, min(n, (block + 1) * BLOCK), portions, parts, nodal)
 
 
-@njit(cache=True)
 def nodal_sums(heat, cells, averaging, portions, nodal):
     """What each node receives of the elements' heat ``(m,)``, by their weights ``(m, d + 1)``."""
     parts = np.empty(portions.start[-1])
@@ -170,7 +167,6 @@ def _threaded_joule_heat(u, v, conductivity, cells, edge_stiffness, heat):
     return parts
 
 
-@njit(cache=True)
 def joule_heat(u, v, conductivity, cells, edge_stiffness, heat):
     """Heat ``sigma grad u . grad v`` of each element [W]; returns its sum.
 

@@ -147,7 +147,6 @@ def _threaded_linearise(
         )  # fmt: skip
 
 
-@njit(cache=True)
 def linearise(
     theta, conducted, conduction, mass, losses, known, weight, reference, table, diagonal, inverse, right
 ):  # fmt: skip
@@ -184,7 +183,6 @@ def _threaded_correct(theta, change, mass, damping, shift, half_band):
     return parts
 
 
-@njit(cache=True)
 def correct(theta, change, mass, damping, shift, half_band):
     """Apply a correction, but none across the steep band ``|theta + shift| < half_band``; returns the integral of its
     square."""

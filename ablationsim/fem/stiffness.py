@@ -146,7 +146,6 @@ def _threaded_edge_sums(edges, edge_stiffness, coefficient, portions, parts):
         _edge_sums(portion, edges, edge_stiffness, coefficient, portions, parts)
 
 
-@njit(cache=True)
 def edge_sums(edges, edge_stiffness, coefficient, portions, parts):
     """Sums of stiffness times coefficient for the edges of the mesh, each portion of the elements for itself."""
     if len(portions.lowest) == 1:
@@ -181,7 +180,6 @@ def _threaded_fill(pattern, portions, parts, off):
         _fill(block * BLOCK, min(n, (block + 1) * BLOCK), pattern, portions, parts, off)
 
 
-@njit(cache=True)
 def fill(pattern, portions, parts, off):
     """Write the sums of all portions into both places of every edge."""
     n = len(pattern.upper)
@@ -212,7 +210,6 @@ def _threaded_row_sums(indptr, off, diagonal):
         _row_sums(block * BLOCK, min(n, (block + 1) * BLOCK), indptr, off, diagonal)
 
 
-@njit(cache=True)
 def row_sums(indptr, off, diagonal):
     """The diagonal that makes the rows of ``off`` sum to zero."""
     n = len(diagonal)
