@@ -1,13 +1,15 @@
 # Two commands: `make demo` simulates an ablation and shows the report, `make test` runs every check.
 # Both do all their own set-up in .venv; on Debian and Ubuntu they install missing system packages with apt (and sudo if needed).
+# `make setup-mpi` makes .venv-mpi, for runs on many ranks; `make test` needs it and makes it as well.
 
 PYTHON ?= python3
 VENV   := .venv
+MPI    := .venv-mpi
 BIN    := $(VENV)/bin
 CASE   := validation/ji_2011/rfa_control.toml
 RUN    := runs/demo
 
-.PHONY: demo test setup setup-test lint unit docs benchmark clean
+.PHONY: demo test setup setup-test setup-mpi lint unit docs benchmark clean
 
 demo: setup
 	$(BIN)/ablationsim run $(CASE) --output $(RUN) --overwrite
@@ -22,7 +24,7 @@ lint: setup-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: setup-test
+unit: setup-test setup-mpi
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 docs: setup-test
@@ -35,6 +37,8 @@ setup: $(VENV)/.installed
 
 setup-test: $(VENV)/.installed-test
 
+setup-mpi: $(MPI)/.installed
+
 $(VENV)/.installed: pyproject.toml hpc/system-packages.sh
 	sh hpc/system-packages.sh
 	$(PYTHON) -m venv $(VENV)
@@ -44,8 +48,13 @@ $(VENV)/.installed: pyproject.toml hpc/system-packages.sh
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
+	sh hpc/system-packages.sh slurm
 	$(BIN)/python -m pip install --quiet --editable '.[test,docs]'
 	@touch $@
 
+$(MPI)/.installed: pyproject.toml hpc/mpi-environment.sh hpc/system-packages.sh
+	sh hpc/mpi-environment.sh $(MPI)
+	@touch $@
+
 clean:
-	rm -rf $(VENV) runs site
+	rm -rf $(VENV) $(MPI) runs site

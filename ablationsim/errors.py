@@ -39,6 +39,10 @@ class CaseError(AblationSimError):
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         super().__init__("\n".join([f"{count} in {source}:", *(f"  - {problem}" for problem in self.problems)]))
 
+    def __reduce__(self) -> tuple[type[CaseError], tuple[list[str], str]]:
+        # On its way to another process.
+        return type(self), (self.problems, self.source)
+
 
 class DeviceError(AblationSimError):
     """A device profile that does not exist, is malformed, or is asked for more than it can give."""
@@ -74,10 +78,26 @@ class OutputError(AblationSimError):
     """The run folder cannot be written or read."""
 
 
+class LaunchError(AblationSimError):
+    """A launcher of ranks, MPI and PETSc do not work together, or one of them is missing."""
+
+    exit_code = 2
+
+
+class ClusterError(AblationSimError):
+    """Slurm is not there, does not answer, or does not take a job."""
+
+
 class Interrupted(AblationSimError):
     """The user stopped the run; what was written stays."""
 
     exit_code = 130
+
+
+class Stopped(Interrupted):
+    """A batch system stopped the run; it goes on where it was with ``--resume``."""
+
+    exit_code = 85
 
 
 def best_match(name: str, candidates: Iterable[str]) -> str:

@@ -16,11 +16,9 @@ import numpy as np
 from ablationsim.device.generator import Controller
 from ablationsim.device.signals import Reading
 from ablationsim.errors import SolverError
-from ablationsim.fem.kernels import Array
-from ablationsim.fem.stiffness import Matrix
-from ablationsim.pace import FIRST_STEP, Pace, crossing, time_until
-from ablationsim.physics.bioheat import HeatOperator
+from ablationsim.pace import FIRST_STEP, Pace, crossing, rounded, time_until
 from ablationsim.physics.damage import Damage
+from ablationsim.physics.source import Arrays
 from ablationsim.step import GAMMA, Carried, Energy, Problem, State, Trial
 
 STRIDE = 1e-3
@@ -31,6 +29,7 @@ _FIRST_SHARE = 0.1  # of the time to the next scheduled event: longest first ste
 _SHORTEST_LOCATED = 1e-3  # s: no step is done again at less than this because of a threshold
 _EVENT_TOLERANCE = 0.05  # ohm: how far past its threshold a located crossing may be
 _EVENT_TIME = 1e-6  # s: or how near to a time at which it is not past
+_EVENT_CLOCK = 1e-6  # s: crossings are taken to happen at the next multiple of it since the step began
 _EVENT_APPROACH = 4.0  # ohm: a step ends so far before a threshold, and the next so far past it, by the readings so far
 _EVENT_RISE = 10.0  # ohm: a step that rises by more is done again, unless it crosses the threshold in its last tenth
 
@@ -106,7 +105,7 @@ class March:
             self._change_phase(event)
             return
         longest = min(self.problem.control.longest_step, horizon - state.time)
-        dt = min(self.pace.step, self._foreseen(), longest)
+        dt = min(rounded(self.pace.step), rounded(self._foreseen()), longest)
         if self.pace.change is not None:
             dt = min(dt, max(_FIRST_SHARE * (event - state.time), FIRST_STEP))
         # Two nearly equal steps to the horizon instead of a long and a tiny one.
@@ -161,7 +160,7 @@ class March:
                 if dt < 1e-3:
                     raise
                 self.state.rejected += 1
-                dt *= 0.25
+                dt = rounded(0.25 * dt)
                 self.pace.refuse(dt)
                 continue
             past = self._overshoot(trial.readings)
@@ -174,7 +173,7 @@ class March:
             else:
                 break
             self.state.rejected += 1
-            dt = max(shorter, 0.1 * dt)
+            dt = rounded(max(shorter, 0.1 * dt))
             self.pace.refuse(dt)
             if dt < _SHORTEST_STEP:
                 raise SolverError(
@@ -203,7 +202,12 @@ class March:
         fraction = crossing(overshoot, before, past, _EVENT_TOLERANCE, _EVENT_TIME / dt)
         if fraction is None:
             return trial, dt
-        return problem.cut(state, trial, dt, fraction, kept, demands), fraction * dt
+        # Generators do not look more often: what rounding does to the place must not show.
+        passed = _EVENT_CLOCK * math.ceil(fraction * dt / _EVENT_CLOCK)
+        if passed >= dt:
+            return trial, dt
+        overshoot(passed / dt)
+        return problem.cut(state, trial, dt, passed / dt, kept, demands), passed
 
     def _overshoot(self, readings: list[Reading]) -> float:
         """How far the first generator is past its threshold [ohm]; minus infinity when none watches one."""
@@ -265,9 +269,20 @@ class March:
 
     # -- checkpoints -------------------------------------------------------------------------------------------------
 
-    def snapshot(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """Plain data and arrays from which :meth:`restore` continues to the same numbers."""
+    def snapshot(self) -> tuple[dict[str, Any], Arrays, Arrays]:
+        """What :meth:`restore` continues from to the same numbers.
+
+        Returns
+        -------
+        meta : dict
+            Plain data.
+        nodal : dict of str to (..., n) array
+            Values at the nodes, ghosts included.
+        others : dict of str to array
+            Other arrays, the same on all ranks. Names do not occur in both.
+        """
         state = self.state
+        source_nodal, source_others = self.problem.source.state(state.field)
         meta = {
             "time": state.time,
             "pace": asdict(self.pace),
@@ -279,20 +294,23 @@ class March:
             "controllers": [controller.state() for controller in self.controllers],
             "readings": [asdict(reading) for reading in self.readings],
         }
-        arrays = {
+        nodal = {
             "temperature": state.temperature,
             **({} if state.slope is None else {"slope": state.slope}),
-            **{f"conduction_{name}": values for name, values in state.operator.conduction._asdict().items()},
+            "conductivity_at": state.operator.at,
             "perfusion": state.operator.perfusion,
+            **{f"damage_{name}": values for name, values in vars(state.damage).items()},
+            **{f"source_{name}": values for name, values in source_nodal.items()},
+        }
+        others = {
             "blood": state.operator.blood,
             **{f"carried_{name}": values for name, values in vars(state.carried).items()},
-            **{f"damage_{name}": values for name, values in vars(state.damage).items()},
-            **{f"source_{name}": values for name, values in self.problem.source.state(state.field).items()},
+            **{f"source_{name}": values for name, values in source_others.items()},
         }
-        return meta, arrays
+        return meta, nodal, others
 
-    def restore(self, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-        """Continue from a snapshot of the same problem.
+    def restore(self, meta: Mapping[str, Any], nodal: Arrays, others: Arrays) -> None:
+        """Continue from a snapshot of the same problem, taken on any number of ranks.
 
         Raises
         ------
@@ -300,10 +318,10 @@ class March:
             If the snapshot does not fit.
         """
 
-        def group(prefix: str) -> dict[str, Array]:
+        def group(arrays: Arrays, prefix: str) -> Arrays:
             return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
 
-        if arrays["temperature"].shape != self.state.temperature.shape:
+        if nodal["temperature"].shape != self.state.temperature.shape:
             raise ValueError("the mesh has another number of nodes")
         for controller, saved in zip(self.controllers, meta["controllers"], strict=True):
             controller.restore(saved)
@@ -311,17 +329,20 @@ class March:
         self.power_off = meta["power_off"]
         self.pace = Pace(**meta["pace"])
         self._approach = [(time, over) for time, over in meta["approach"]]
-        field = self.problem.source.restore(group("source_"))
-        conduction = Matrix(arrays["conduction_off"].astype(np.float32), arrays["conduction_diagonal"])
+        field = self.problem.source.restore(group(nodal, "source_"), group(others, "source_"))
+        operator = self.problem.bioheat.operator(nodal["conductivity_at"])
+        distribution = self.problem.bioheat.space.distribution
         self.state = State(
             time=meta["time"],
-            temperature=arrays["temperature"],
-            damage=Damage(**group("damage_")),
+            temperature=nodal["temperature"],
+            damage=Damage(**group(nodal, "damage_")),
             energy=Energy(**meta["energy"]),
-            slope=arrays.get("slope"),
+            slope=nodal.get("slope"),
             field=field,
-            operator=HeatOperator(conduction, arrays["perfusion"], arrays["blood"]),
-            carried=Carried(**group("carried_")),
+            operator=replace(
+                operator, perfusion=distribution.without_ghosts(nodal["perfusion"]), blood=others["blood"]
+            ),
+            carried=Carried(**group(others, "carried_")),
             steps=meta["steps"],
             rejected=meta["rejected"],
         )

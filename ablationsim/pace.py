@@ -85,6 +85,18 @@ class Pace:
         self.length, self.error, self.refused = step, error, False
 
 
+def rounded(step: float) -> float:
+    """A step, or a time, to ten binary digits, rounded down.
+
+    Errors from which steps follow differ in their last digits where sums are formed in another order, as on another
+    number of ranks. Steps that do not would grow into other sequences of steps, and other results.
+    """
+    if not math.isfinite(step):
+        return step
+    fraction, exponent = math.frexp(step)
+    return math.ldexp(math.floor(1024.0 * fraction) / 1024.0, exponent)
+
+
 def time_until(level: float, series: Sequence[tuple[float, float]]) -> float:
     """Time from the last of two or three values of a rising series until it reaches a level.
 

@@ -13,7 +13,7 @@ from ablationsim.device.profile import InfusionSpec
 from ablationsim.errors import GeometryError
 from ablationsim.fem.kernels import Array
 from ablationsim.fem.location import Locator
-from ablationsim.fem.probing import probe_matrix
+from ablationsim.fem.probing import Probes
 from ablationsim.fem.space import P1Space
 from ablationsim.geometry.applicator import Applicator
 from ablationsim.geometry.geometry import Geometry, conductor_centre
@@ -44,6 +44,7 @@ STEP_TOLERANCE = 3.0
 """Default tolerance of a time step [K]: see `ablationsim.step.TimeControl`."""
 
 _ELECTRIC_RTOL = 1e-4
+_SHARED_ELECTRIC_RTOL = 1e-13  # over ranks, whose number must not show although their multigrid hierarchies differ
 _INFUSION_EDGE = 1e-3  # m: width over which infused tissue passes into dry tissue
 
 
@@ -71,7 +72,7 @@ def assemble(case: Case, geometry: Geometry, mesh: Mesh, vessels: Sequence[Vesse
     flowing = [vessel for vessel in vessels if vessel.flowing]
     lumens = Lumens(mesh, flowing) if flowing else None
     space = P1Space(mesh, lumens.tissue if lumens else None)
-    surfaces = [s for s in geometry.surfaces.values() if len(mesh.facets.get(s.name, ()))]
+    surfaces = [s for s in geometry.surfaces.values() if mesh.has_facets(s.name)]
     temperature = case.tissue.initial_temperature
     cooled = [
         CooledSurface([s.name], s.wall_coefficient, s.coolant_temperature) for s in surfaces if s.wall_coefficient > 0
@@ -99,9 +100,9 @@ def assemble(case: Case, geometry: Geometry, mesh: Mesh, vessels: Sequence[Vesse
         source=source,
         damage=DamageModel(case.zone.criterion, case.zone.arrhenius_set, case.zone.isotherm_temperature),
         thermocouples=[
-            probe_matrix(mesh, mesh_coordinates(mesh, a.to_world(a.thermocouples)), reach) for a in geometry.applicators
+            Probes.at(mesh, mesh_coordinates(mesh, a.to_world(a.thermocouples)), reach) for a in geometry.applicators
         ],
-        probes=probe_matrix(mesh, mesh_coordinates(mesh, probes), reach),
+        probes=Probes.at(mesh, mesh_coordinates(mesh, probes), reach),
         initial_temperature=temperature,
         control=TimeControl(tolerance=STEP_TOLERANCE * case.time.tolerance),
         lumens=lumens,
@@ -124,7 +125,7 @@ def _radiofrequency(case: Case, geometry: Geometry, bioheat: Bioheat, lumens: Lu
     """Electrodes and the circuits of their generators."""
     space, mesh = bioheat.space, bioheat.space.mesh
     names = list(geometry.terminals)
-    surfaces = [s for s in geometry.surfaces.values() if len(mesh.facets.get(s.name, ()))]
+    surfaces = [s for s in geometry.surfaces.values() if mesh.has_facets(s.name)]
     terminals = [[s.name for s in surfaces if s.terminal == name] for name in names]
     channels = [_channel(applicator, names) for applicator in geometry.applicators]
     outer = case.domain.boundary
@@ -134,7 +135,8 @@ def _radiofrequency(case: Case, geometry: Geometry, bioheat: Bioheat, lumens: Lu
             "'far_field' or 'grounded', or a bipolar device."
         )
     centre = mesh_coordinates(mesh, conductor_centre(geometry.applicators)[None])[0]
-    electric = Electric(space, terminals, outer, centre, _ELECTRIC_RTOL)
+    rtol = _SHARED_ELECTRIC_RTOL if mesh.distribution.parted else _ELECTRIC_RTOL
+    electric = Electric(space, terminals, outer, centre, rtol)
     sigma_factor = _sigma_factor(case, geometry, mesh)
     blood = lumens.blood_conductivity if lumens else None
     return RadiofrequencySource(space, bioheat.tables, electric, channels, sigma_factor, blood)

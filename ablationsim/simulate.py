@@ -1,16 +1,18 @@
-"""The story of a simulation, on one page: case, geometry, mesh, problem, march, zone."""
+"""The story of a simulation, on one page: case, geometry, mesh, problem, march, zone.
+
+It reads the same on one rank and on many: every rank runs it with its part of the mesh, and what is decided or
+reported is the same on all of them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import platform
 import shlex
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -25,23 +27,23 @@ from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits
 
 from ablationsim.case import Case
-from ablationsim.errors import Interrupted
+from ablationsim.errors import CaseError, Interrupted
 from ablationsim.geometry.crossings import vessel_warnings
 from ablationsim.geometry.geometry import Geometry
 from ablationsim.march import March
-from ablationsim.mesh.generate import mesh_of
 from ablationsim.mesh.mesh import Mesh
-from ablationsim.mesh.walls import fitted_walls
+from ablationsim.parallel import ALONE, Communicator, Ranks, on_first
 from ablationsim.physics.antennas import MicrowaveSource
 from ablationsim.physics.damage import ARRHENIUS_SETS, CEM43_THRESHOLD_MIN, THREE_STATE_THRESHOLD
+from ablationsim.prepare import mesh_and_vessels
 from ablationsim.problem import assemble, controllers
 from ablationsim.results import Result, run_folder
 from ablationsim.results.carried import heat_carried
 from ablationsim.results.history import History
 from ablationsim.results.log import Log
 from ablationsim.results.recorder import Progress, Recorder
+from ablationsim.results.stopping import stopping_on_signals
 from ablationsim.units import ZERO_CELSIUS
-from ablationsim.vessels.build import vessels_of
 from ablationsim.zone import isotherm_metrics, measure, zone_document
 
 REFINEMENT = 1.5
@@ -58,6 +60,7 @@ def simulate(
     case: Case,
     folder: str | Path | None = None,
     *,
+    comm: Communicator = ALONE,
     refine: bool = False,
     resume: bool = False,
     overwrite: bool = False,
@@ -71,6 +74,9 @@ def simulate(
         What to simulate.
     folder : path, optional
         Run folder; without one everything stays in memory.
+    comm : Communicator
+        Ranks that share the simulation, from `ablationsim.parallel.start`; every one of them calls this. The result on
+        each holds its part of the mesh and its fields; all else in it is the same on all.
     refine : bool
         Run once more with elements 1.5 times smaller and half the time-step tolerance, and state the difference as the
         discretisation error. With second-order convergence and the usual safety factor of 1.25 the difference itself is
@@ -88,20 +94,20 @@ def simulate(
         Its leaves say what is wrong and what to do; ``Interrupted`` after a signal, with the state kept in the folder.
     """
     folder = None if folder is None else Path(folder)
-    run = partial(_run, resume=resume, overwrite=overwrite, progress=progress)
+    run = partial(_run, comm=comm, resume=resume, overwrite=overwrite, progress=progress)
     try:
         if not refine:
             return run(case, folder)
         finer, finer_folder = _refined(case), None if folder is None else folder / run_folder.REFINED
         if finer_folder is not None:
-            run_folder.resumable(finer_folder, finer, resume=resume, overwrite=overwrite)
+            on_first(comm, partial(run_folder.resumable, finer_folder, finer, resume=resume, overwrite=overwrite))
         result, fine = run(case, folder), run(finer, finer_folder)
     except Interrupted as error:
-        again = "" if folder is None else f" Continue with: {_resume_command(folder, refine)}"
-        raise Interrupted(f"{error}{again}") from None
+        again = "" if folder is None else f" Continue with: {_resume_command(folder, refine, comm)}"
+        raise type(error)(f"{error}{again}") from None
     result.document["discretisation_error"] = _difference(result.document, fine.document)
     if folder is not None:
-        run_folder.write_document(folder, result.document)
+        on_first(comm, partial(run_folder.write_document, folder, result.document))
     return result
 
 
@@ -113,34 +119,43 @@ def _refined(case: Case) -> Case:
     )
 
 
-def _resume_command(folder: Path, refine: bool) -> str:
+def _resume_command(folder: Path, refine: bool, comm: Communicator) -> str:
     # The resolved case works from any directory, unlike a copy of a case file with relative paths in it.
-    words = ["ablationsim", "run", str(folder / "resolved.json"), "--output", str(folder), "--resume"]
+    launcher = ["mpirun", "-n", str(comm.size)] if isinstance(comm, Ranks) else []
+    words = [*launcher, "ablationsim", "run", str(folder / "resolved.json"), "--output", str(folder), "--resume"]
     return shlex.join([*words, "--refine"] if refine else words)
 
 
-def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, progress: Progress | None) -> Result:
+def _run(
+    case: Case, folder: Path | None, *, comm: Communicator, resume: bool, overwrite: bool, progress: Progress | None
+) -> Result:
     started = time.perf_counter()
+    _check_alike(case, comm)
     geometry = Geometry.from_case(case)
-    resuming = folder is not None and run_folder.resumable(folder, case, resume=resume, overwrite=overwrite)
-    if folder is not None and resume and run_folder.finished(folder):
-        return Result.load(folder)
+    resuming = False
+    if folder is not None:
+        kept = partial(run_folder.resumable, folder, case, resume=resume, overwrite=overwrite)
+        resuming = on_first(comm, kept)
+        if resume and on_first(comm, partial(run_folder.finished, folder)):
+            return Result.load(folder)
     record = _provenance(case)
-    mesh = run_folder.load_mesh(folder, geometry.axisymmetric) if folder and resuming else mesh_of(case, geometry)
-    vessels = vessels_of(case, fitted_walls(case, mesh)) if case.vessels else ()
+    mesh, vessels = mesh_and_vessels(case, geometry, folder, comm, resuming=resuming)
+    nodes, elements = mesh.distribution.totals(len(mesh.points), len(mesh.cells))
     crossings = vessel_warnings(geometry, vessels)
     march = March(assemble(case, geometry, mesh, vessels), controllers(case), case.zone.cooling)
-    if folder is not None and not resuming:
-        # Not before everything in the case has proved to be sound.
-        run_folder.begin(folder, case, mesh, record)
-    log = Log(folder)
-    log.write(f"ablationsim {record['versions']['ablationsim']}: {case.title}; {len(mesh.points)} nodes")
-    recorder = Recorder(case, march, folder, progress, log)
-    notes = recorder.restore() if resuming else []
-    meshed = time.perf_counter()
     # The vectors of a step are too short for the threads of BLAS, which get in the way of those of the kernels.
-    with _stopping_on_signals(recorder), threadpool_limits(1, "blas"):
-        march.run(recorder.observe, recorder.next_stop)
+    with closing(march.problem.source), threadpool_limits(1, "blas"):
+        if folder is not None and not resuming:
+            # Not before everything in the case has proved to be sound.
+            run_folder.begin(folder, case, mesh, record)
+        log = Log(folder, comm)
+        ranks = f" on {comm.size} ranks" if mesh.distribution.parted else ""
+        log.write(f"ablationsim {record['versions']['ablationsim']}: {case.title}; {nodes} nodes{ranks}")
+        recorder = Recorder(case, march, folder, progress, log)
+        notes = recorder.restore() if resuming else []
+        meshed = time.perf_counter()
+        with stopping_on_signals(recorder):
+            march.run(recorder.observe, recorder.next_stop)
 
     carried = heat_carried(march, geometry, vessels) if vessels else None
     warnings = [*crossings, *_warnings(march, recorder.history), *_vessel_warnings(carried)]
@@ -151,8 +166,10 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
         log.write(f"warning: {warning}")
     record |= {
         "axisymmetric": mesh.axisymmetric,
-        "nodes": len(mesh.points),
-        "elements": len(mesh.cells),
+        "nodes": nodes,
+        "elements": elements,
+        "ranks": comm.size,
+        "engine": "petsc" if mesh.distribution.parted else "in-process",
         "time_steps": march.state.steps,
         "rejected_steps": march.state.rejected,
         "setup_wall_s": meshed - started,
@@ -182,6 +199,17 @@ def _run(case: Case, folder: Path | None, *, resume: bool, overwrite: bool, prog
     solves = f" and {source.solves} solutions of the field" if isinstance(source, MicrowaveSource) else ""
     log.write(f"finished after {march.state.steps} steps{solves}")
     return result
+
+
+def _check_alike(case: Case, comm: Communicator) -> None:
+    """Ranks that were given different cases must not mix them."""
+    different = sorted(set(comm.gather(run_folder.case_hash(case))))
+    if len(different) > 1:
+        raise CaseError(
+            [
+                f"the {comm.size} ranks of this run were given {len(different)} different cases; start each on its own"
+            ]
+        )
 
 
 def _zone(
@@ -248,8 +276,9 @@ def _warnings(march: March, history: History) -> list[str]:
         found.append(
             f"The energy balance does not close: {missing:.1f} J of {state.energy.generator:.1f} J are missing."
         )
-    outer = _edge(march.problem.bioheat.space.mesh)
-    warmed = float(np.max(np.abs(state.damage.max_temperature[outer] - march.problem.initial_temperature)))
+    mesh = march.problem.bioheat.space.mesh
+    change = np.abs(state.damage.max_temperature[_edge(mesh)] - march.problem.initial_temperature)
+    warmed = mesh.distribution.comm.largest(float(np.max(change, initial=0.0)))
     if warmed > 2.0:
         found.append(
             f"The edge of the domain warmed by {warmed:.1f} K, so that its adiabatic boundary affects the zone. Make "
@@ -272,11 +301,12 @@ def _edge(mesh: Mesh) -> NDArray[np.int32]:
     A shaft that is heated along its way warms the edge there whatever the size of the domain.
     """
     outer = np.unique(mesh.facets["outer"])
-    walls = [nodes.ravel() for name, nodes in mesh.facets.items() if name != "outer"]
-    rims = np.intersect1d(outer, np.concatenate(walls)) if walls else outer[:0]
+    walls = [outer[:0], *(nodes.ravel() for name, nodes in mesh.facets.items() if name != "outer")]
+    own_rims = mesh.points[np.intersect1d(outer, np.concatenate(walls))]
+    rims = np.concatenate(mesh.distribution.comm.gather(own_rims))
     if len(rims) == 0:
         return outer
-    distance, _ = cKDTree(mesh.points[rims]).query(mesh.points[outer])
+    distance, _ = cKDTree(rims).query(mesh.points[outer])
     return outer[distance > _RIM]
 
 
@@ -314,25 +344,6 @@ def _provenance(case: Case) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
         "platform": platform.platform(),
     }
-
-
-@contextmanager
-def _stopping_on_signals(recorder: Recorder) -> Iterator[None]:
-    """Let SIGINT and SIGTERM end the run after the step under way, with its state saved; a second one, at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def request(signum: int, frame: object) -> None:
-        recorder.stop_requested = True
-        signal.signal(signum, signal.default_int_handler)
-
-    earlier = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 class _Callable(ModuleType):

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from ablationsim.device.signals import Demand, Reading
 from ablationsim.errors import SolverError
 from ablationsim.fem.kernels import Array
+from ablationsim.fem.probing import Probes
 from ablationsim.physics.bioheat import Bioheat, HeatOperator
 from ablationsim.physics.damage import Damage, DamageModel
 from ablationsim.physics.lumens import Lumens
@@ -137,9 +137,9 @@ class Problem:
     Attributes
     ----------
     bioheat, source, damage : the physics on one space.
-    thermocouples : list of (p, n) matrices
+    thermocouples : list of Probes
         Tip thermocouples of each applicator.
-    probes : (p, n) matrix
+    probes : Probes
         Probes of the case.
     initial_temperature : float
         In kelvin.
@@ -150,8 +150,8 @@ class Problem:
     bioheat: Bioheat
     source: Source
     damage: DamageModel
-    thermocouples: list[sparse.csr_matrix]
-    probes: sparse.csr_matrix
+    thermocouples: list[Probes]
+    probes: Probes
     initial_temperature: float
     control: TimeControl = field(default_factory=TimeControl)
     lumens: Lumens | None = None
@@ -238,7 +238,7 @@ class Problem:
             middle,
             field,
             operator,
-            math.sqrt(float(np.dot(bioheat.space.lumped_mass, error**2)) / _ERROR_VOLUME) / self.control.tolerance,
+            math.sqrt(bioheat.mean_square(error, _ERROR_VOLUME)) / self.control.tolerance,
             self.readings(drive, temperature),
             self.flows(drive, exchanges[2]),
             Exchange(lost, gained, exchanges[2].outlet),
@@ -353,6 +353,6 @@ class Problem:
     def readings(self, drive: Drive, temperature: Array) -> list[Reading]:
         """What each generator and its tip thermocouples show at a nodal temperature ``(n,)`` [K]; the time is zero."""
         return [
-            Reading(0.0, *output, float(np.mean(matrix @ temperature)))
-            for output, matrix in zip(drive.outputs, self.thermocouples, strict=True)
+            Reading(0.0, *output, float(np.mean(at_tip(temperature))))
+            for output, at_tip in zip(drive.outputs, self.thermocouples, strict=True)
         ]

@@ -38,6 +38,7 @@ def run(n: int, steps: int, threads: int) -> tuple[np.ndarray, dict[str, Any]]:
     from ablationsim.fem.multigrid import MultigridCG
     from ablationsim.fem.products import residual
     from ablationsim.fem.space import P1Space
+    from ablationsim.mesh.distribution import WHOLE
     from ablationsim.mesh.mesh import Mesh
     from ablationsim.mesh.ordering import renumbered
 
@@ -66,7 +67,7 @@ def run(n: int, steps: int, threads: int) -> tuple[np.ndarray, dict[str, Any]]:
     shift = space.lumped_mass * (HEAT_CAPACITY / STEP + PERFUSION)
     electric = MultigridCG(pattern)
     none = Hierarchy.none()
-    guesses = {"v": Guess(nodes), "t": Guess(nodes)}
+    guesses = {"v": Guess(nodes, WHOLE), "t": Guess(nodes, WHOLE)}
     iterations: dict[str, list[int]] = {"v": [], "t": []}
     watch.ready()
 

@@ -35,7 +35,7 @@ cooling = "2 s"
 [mesh]
 resolution = 4.0
 [time]
-checkpoint_interval = "1 s"
+checkpoint_interval = "1 ms"
 """
 
 
@@ -70,7 +70,7 @@ def pulsed() -> ablationsim.Case:
                 {"mode": "impedance", "power": "200 W", "rise": "5 ohm", "pause": "2 s", "duration": "16 s"},
             ],
             "tissue": {"set": "liver_human"},
-            "time": {"checkpoint_interval": "2 s", "tolerance": 2.0},
+            "time": {"checkpoint_interval": "1 ms", "tolerance": 2.0},
         }
     )
 

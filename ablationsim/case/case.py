@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -197,7 +198,11 @@ class Case:
     @property
     def inputs(self) -> list[str]:
         """Files that the case was made from, besides itself."""
-        parts = [self.domain.mesh, *(path for v in self.vessels for path in (v.surface, v.centreline, v.labels))]
+        mesh = self.domain.mesh
+        if mesh is not None and os.path.isdir(mesh):
+            # A mesh in parts: this one has the sums of all of them.
+            mesh = os.path.join(mesh, "index.json")
+        parts = [mesh, *(path for v in self.vessels for path in (v.surface, v.centreline, v.labels))]
         parts.append(self.tumour.labels if self.tumour else None)
         return sorted({path for path in parts if path})
 
@@ -210,6 +215,10 @@ class Case:
             "tissue": {"name": self.tissue.name, **self.tissue.to_dict()},
             **{key: _plain(kind, getattr(self, key)) for key, kind in _SECTIONS.items()},
         }
+
+    def decisive(self) -> dict[str, Any]:
+        """The part of `resolved` that decides about results."""
+        return decisive(self.resolved())
 
     @classmethod
     def from_resolved(cls, data: Mapping[str, Any]) -> Case:
@@ -255,6 +264,13 @@ _SECTIONS: Mapping[str, Any] = {
     "microwave": MicrowaveSection,
     "measured": MeasuredSection | None,
 }
+
+
+def decisive(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a resolved case decides about its results: two cases that agree in it are the same to a run."""
+    time = dict(resolved.get("time", {}))
+    time.pop("checkpoint_interval", None)
+    return {**resolved, "time": time}
 
 
 def _plain(kind: Any, value: Any) -> Any:

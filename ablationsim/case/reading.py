@@ -249,8 +249,8 @@ def _read_domain(data: Mapping[str, Any], parts: Parts, directory: Path) -> None
         return
     if domain.mesh is not None:
         mesh = os.path.abspath(directory / domain.mesh)
-        if not os.path.isfile(mesh):
-            parts.problems.append(f"domain.mesh: there is no file {mesh}")
+        if not os.path.exists(mesh):
+            parts.problems.append(f"domain.mesh: there is no file, or folder of a mesh in parts, {mesh}")
         domain = domain.model_copy(update={"mesh": mesh})
     if domain.frame == "applicator" and len(parts.placed) > 1:
         parts.problems.append(

@@ -315,11 +315,11 @@ class TimeSection(Section):
     tolerance : float
         Factor on the default tolerance of the step control.
     checkpoint_interval : float
-        Simulated time between checkpoints [s].
+        Wall-clock time between checkpoints [s]; of no influence on results.
     """
 
     tolerance: Annotated[Ratio, _within(0.05, 10.0, "ratio", "limits of the step control")] = 1.0
-    checkpoint_interval: Annotated[Duration, Positive] = 60.0
+    checkpoint_interval: Annotated[Duration, Positive] = 300.0
 
 
 class MeasuredLength(Section):

@@ -8,7 +8,9 @@ import sys
 
 import typer
 
+from ablationsim.cli.console import end
 from ablationsim.errors import AblationSimError
+from ablationsim.parallel.launcher import only_first_speaks
 
 app = typer.Typer(
     name="ablationsim",
@@ -23,8 +25,10 @@ app.add_typer(devices, name="devices")
 
 def main() -> None:
     """Entry point: run a command; every error that ablationsim knows is one paragraph, never a traceback."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    only_first_speaks()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, end)
     try:
         app()
     except AblationSimError as error:

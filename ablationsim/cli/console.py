@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from ablationsim.errors import Interrupted
+from ablationsim.errors import Interrupted, Stopped
+from ablationsim.parallel.communicator import ALONE, Communicator
 
 if TYPE_CHECKING:
     from ablationsim.case import Case
     from ablationsim.results import Result
     from ablationsim.vessels.build import Built
+
+_LINE_INTERVAL = 10.0  # s
 
 CaseFile = Annotated[Path, typer.Argument(help="Case file (TOML), or resolved.json of a run.", show_default=False)]
 
@@ -25,14 +30,17 @@ Threads = Annotated[
 ]
 
 
-def checked_case(path: Path) -> Case:
-    """Load a case, its geometry and its mesh file, so that what can be wrong is said before anything runs."""
+def checked_case(path: Path, comm: Communicator = ALONE) -> Case:
+    """Load a case, its geometry and its mesh file, so that what can be wrong is said before anything runs.
+
+    Ranks leave the mesh to the run: not every one of them is to read all of it.
+    """
     from ablationsim.case import Case
     from ablationsim.geometry.geometry import Geometry
 
     case = Case.load(path)
     geometry = Geometry.from_case(case)
-    if case.domain.mesh is not None:
+    if case.domain.mesh is not None and comm is ALONE:
         from ablationsim.mesh.generate import mesh_of
 
         mesh_of(case, geometry)
@@ -71,13 +79,25 @@ def limit_threads(count: int | None) -> None:
             os.environ[variable] = str(count or 1)
 
 
+class Ended(KeyboardInterrupt):
+    """What signals of batch systems raise while nothing is there that keeps the state of a march."""
+
+
+def end(number: int, frame: object) -> NoReturn:
+    """Handler of such a signal; batch systems send it several times, and once is enough."""
+    for each in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(each, lambda number, frame: None)
+    raise Ended
+
+
 @contextmanager
 def stoppable(folder: Path) -> Iterator[None]:
     """Say what a stop leaves; while a run marches it stops by itself, with a checkpoint, and says more."""
     try:
         yield
-    except KeyboardInterrupt:
-        raise Interrupted(
+    except KeyboardInterrupt as stop:
+        kind = Stopped if isinstance(stop, Ended) else Interrupted
+        raise kind(
             f"Stopped. What was written to {folder} stays; the same command with --resume goes on from the last "
             "checkpoint, if there is one yet."
         ) from None
@@ -111,6 +131,20 @@ def progress_bar(case: Case, runs: int) -> Iterator[Callable[[float, str], None]
         yield show
         # A protocol may end early (roll-off, temperature reached); a run that was finished before has nothing to show.
         bar.update(task, total=last, completed=last, visible=last >= 0.0)
+
+
+def progress_lines(case: Case) -> Callable[[float, str], None]:
+    """A line of progress from time to time, for output that a launcher passes on or a batch system keeps."""
+    end = case.end + case.zone.cooling
+    said = time.monotonic()
+
+    def show(simulated: float, state: str) -> None:
+        nonlocal said
+        if time.monotonic() - said >= _LINE_INTERVAL:
+            said = time.monotonic()
+            typer.echo(f"{simulated:.0f} of {end:.0f} s simulated, {state}")
+
+    return show
 
 
 @contextmanager

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,12 +18,29 @@ from ablationsim.cli.console import (
     checked_case,
     limit_threads,
     progress_bar,
+    progress_lines,
     show_report,
     stoppable,
 )
+from ablationsim.errors import LaunchError
+from ablationsim.parallel.communicator import ALONE, Communicator
+from ablationsim.parallel.failure import together
+from ablationsim.parallel.launcher import launched, start
 
 if TYPE_CHECKING:
+    from ablationsim.case import Case
     from ablationsim.results import Result
+
+LARGEST_REPORT = 3_000_000
+"""Nodes up to which the first rank of a distributed run puts the whole mesh together for the report."""
+
+
+class Engine(StrEnum):
+    """What solves a run."""
+
+    AUTO = "auto"
+    IN_PROCESS = "in-process"
+    PETSC = "petsc"
 
 
 @app.command()
@@ -33,22 +53,56 @@ def run(
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint of an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an earlier run in the folder.")] = False,
     threads: Threads = None,
+    engine: Annotated[
+        Engine,
+        typer.Option(
+            help="auto: PETSc where mpirun or srun started several processes, or mpirun one; else in this process."
+        ),
+    ] = Engine.AUTO,
     report: Annotated[bool, typer.Option(help="Write the HTML report.")] = True,
 ) -> None:
-    """Simulate a case and write the run folder with its report."""
+    """Simulate a case and write the run folder with its report; under mpirun, on all ranks together."""
     limit_threads(threads)
     folder = output or Path("runs") / case.stem
-    with stoppable(folder):
+    comm = ranks_for(engine)
+    with together(comm), stoppable(folder):
         import ablationsim
 
-        loaded = checked_case(case)
-        with progress_bar(loaded, 2 if refine else 1) as show:
+        loaded = checked_case(case, comm)
+        with progress(loaded, 2 if refine else 1, comm) as show:
             result = ablationsim.simulate(
-                loaded, folder, refine=refine, resume=resume, overwrite=overwrite, progress=show
+                loaded, folder, comm=comm, refine=refine, resume=resume, overwrite=overwrite, progress=show
             )
         print_zone(result)
-        if report:
-            show_report(folder, result)
+        if report and comm.rank == 0:
+            write_run_report(folder, result)
+
+
+def ranks_for(engine: Engine) -> Communicator:
+    """The ranks of this run: those of the launcher, if there is one and nothing else was asked for."""
+    if engine is Engine.IN_PROCESS:
+        launch = launched()
+        if launch is not None and launch.size != 1:
+            raise LaunchError(
+                f"{launch.text}, and --engine in-process is for one: all would write the same files. Leave the option "
+                "out, or start one process."
+            )
+        return ALONE
+    return start(always=engine is Engine.PETSC)
+
+
+def progress(case: Case, runs: int, comm: Communicator) -> AbstractContextManager[Callable[[float, str], None]]:
+    return progress_bar(case, runs) if comm is ALONE else nullcontext(progress_lines(case))
+
+
+def write_run_report(folder: Path, result: Result) -> None:
+    """Write the report, for which the pieces of a distributed run are put together, if that takes no large memory."""
+    if not result.mesh.distribution.parted:
+        show_report(folder, result)
+    elif result.record["nodes"] <= LARGEST_REPORT:
+        show_report(folder, type(result).load(folder))
+    else:
+        typer.echo(f"Report: write it where there is memory for the whole mesh, with 'ablationsim report {folder}'.")
 
 
 @app.command()
@@ -87,22 +141,34 @@ def write_report(folder: Annotated[Path, typer.Argument(help="Run folder.")]) ->
 @app.command()
 def mesh(
     case: CaseFile,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Mesh file to write: .msh or .vtu.")] = Path(
-        "mesh.msh"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File (.msh, .vtu), or folder of parts. Default: mesh.msh or mesh_parts."),
+    ] = None,
+    parts: Annotated[
+        int | None, typer.Option(min=1, help="Write the mesh in so many parts, for as many MPI ranks or fewer.")
+    ] = None,
 ) -> None:
     """Mesh the geometry of a case and write the mesh."""
     loaded = checked_case(case)
     from ablationsim.geometry.geometry import Geometry
     from ablationsim.mesh.generate import mesh_of
     from ablationsim.mesh.io import write_mesh
+    from ablationsim.mesh.parts import write_parts
+    from ablationsim.results.run_folder import case_hash
 
     made = mesh_of(loaded, Geometry.from_case(loaded))
-    write_mesh(made, output)
+    if parts is None:
+        output = output or Path("mesh.msh")
+        write_mesh(made, output)
+    else:
+        output = output or Path("mesh_parts")
+        write_parts(made, output, parts, case_hash(loaded))
     quality = made.quality()
+    divided = "" if parts is None else f" in {parts} part{'s' if parts > 1 else ''}"
     typer.echo(
-        f"{output}: {len(made.points)} nodes, {len(made.cells)} elements, quality {quality.min():.2f} at worst, "
-        f"{quality.mean():.2f} on average"
+        f"{output}: {len(made.points)} nodes, {len(made.cells)} elements{divided}, quality {quality.min():.2f} at "
+        f"worst, {quality.mean():.2f} on average"
     )
 
 

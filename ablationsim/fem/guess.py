@@ -16,6 +16,7 @@ from ablationsim.fem.kernels import Array
 from ablationsim.fem.pattern import Pattern
 from ablationsim.fem.products import BLOCK, THREADED_FROM, blocks_of
 from ablationsim.fem.stiffness import Matrix
+from ablationsim.mesh.distribution import Distribution
 
 KEPT = 4
 """Number of changes that are kept. The kernel is written out for four."""
@@ -30,9 +31,12 @@ class Guess:
     ----------
     n : int
         Number of unknowns.
+    distribution : Distribution
+        Of the unknowns over ranks.
     """
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n: int, distribution: Distribution) -> None:
+        self._distribution = distribution
         self._changes = np.zeros((n, KEPT), np.float32)
 
     def remember(self, before: Array, after: Array) -> None:
@@ -42,7 +46,9 @@ class Guess:
     def improve(self, pattern: Pattern, matrix: Matrix, b: Array, x: Array) -> None:
         """Move ``x`` along the changes to where ``matrix @ x`` is nearest to ``b``, in place; held nodes stay."""
         off, diagonal = matrix
-        sums = energies(pattern.indptr, pattern.indices, off, diagonal, b, x, self._changes)
+        own = self._distribution.own
+        sums = energies(pattern.indptr, pattern.indices, off, own(diagonal), own(b), x, self._changes)
+        sums = self._distribution.comm.sum(sums)
         gram, right = sums[:, :KEPT], sums[:, KEPT]
         size = np.sqrt(np.maximum(np.diag(gram), 0.0))
         used = np.flatnonzero(size > 0.0)
@@ -106,15 +112,18 @@ def _dot(a, b):
 
 @njit(cache=True, parallel=True)
 def _threaded_energies(indptr, indices, off, diagonal, b, x, changes, parts):
-    n = len(x)
+    n = len(b)
     for block in prange(len(parts)):
         first, last = block * BLOCK, min(n, (block + 1) * BLOCK)
         _energies(first, last, indptr, indices, off, diagonal, b, x, changes, parts[block])
 
 
 def energies(indptr, indices, off, diagonal, b, x, changes):
-    """Products of the changes with their images, and in the last column with ``b - A x``; shape (KEPT, KEPT + 1)."""
-    n = len(x)
+    """Products of the changes with their images, and in the last column with ``b - A x``; shape (KEPT, KEPT + 1).
+
+    Over the rows that ``b`` has; ``x`` and the changes may have nodes more.
+    """
+    n = len(b)
     if n < THREADED_FROM:
         parts = np.empty((1, KEPT, KEPT + 1))
         _energies(0, n, indptr, indices, off, diagonal, b, x, changes, parts[0])

@@ -32,13 +32,18 @@ class Location:
     Attributes
     ----------
     cells : (p,) int array
-        Element that holds the point, or the nearest one; -1 where the point is outside the tissue.
+        Element that holds the point, or the nearest one; -1 where the point is outside the tissue, or in elements that
+        this rank does not have.
     weights : (p, d + 1) array
-        Barycentric coordinates in that element, none negative, of sum one; zero where the point is outside.
+        Barycentric coordinates in that element, none negative, of sum one; zero where there is none.
+    size : (p,) array
+        Length of the sides of a regular element as large as that element, which may be of another rank; infinite where
+        the point is outside the tissue [m].
     """
 
     cells: Ints
     weights: Array
+    size: Array
 
 
 class Locator:
@@ -53,6 +58,8 @@ class Locator:
     ----------
     size : (m,) array
         Length of the sides of a regular element as large as each element [m].
+    low, high : (d,) arrays
+        Corners of a box round the whole mesh [m].
     """
 
     def __init__(self, mesh: Mesh) -> None:
@@ -66,6 +73,9 @@ class Locator:
         measure = np.abs(np.linalg.det(edges)) / math.factorial(mesh.dimension)
         regular = math.sqrt(3.0) / 4.0 if mesh.dimension == 2 else math.sqrt(2.0) / 12.0
         self.size: Array = (measure / regular) ** (1.0 / mesh.dimension)
+        self._comm = mesh.distribution.comm
+        self.low = self._comm.smallest(mesh.points.min(axis=0))
+        self.high = self._comm.largest(mesh.points.max(axis=0))
 
     def find(self, points: Array, reach: float) -> Location:
         """Locate points ``(p, d)`` in the coordinates of the mesh [m].
@@ -75,17 +85,50 @@ class Locator:
         points = np.ascontiguousarray(points)
         cells = np.full(len(points), _CUT, dtype=np.int64)
         weights = np.zeros((len(points), self.mesh.dimension + 1))
-        low, high = self.mesh.points.min(axis=0), self.mesh.points.max(axis=0)
+        low, high = self.low, self.high
         slack = _TOLERANCE * float(np.max(high - low))
         cells[((points < low - slack) | (points > high + slack)).any(axis=1)] = _OUTER
         self._walk(points, np.flatnonzero(cells == _CUT), False, cells, weights)
         # Where the walk ended at a boundary, something that is cut out may have been in its way.
         again = np.flatnonzero((cells == _CUT) | ((cells == _OUTER) & (weights[:, 0] < 0.0)))
         self._walk(points, again, True, cells, weights)
-        lost = np.flatnonzero(cells == _CUT)
-        cells[lost], weights[lost] = self._nearest(points[lost], reach)
+        lost = self._lost(points, cells)
+        found, of_found, distance = self._nearest(points[lost], reach)
+        found[distance > self._comm.smallest(distance) * (1.0 + _TOLERANCE)] = -1
+        cells[lost], weights[lost] = found, of_found
+        self._agree(points, cells, weights)
         weights[cells < 0] = 0.0
-        return Location(np.maximum(cells, -1), weights)
+        size = np.where(cells >= 0, self.size[cells], np.inf)
+        return Location(np.maximum(cells, -1), weights, self._comm.smallest(size))
+
+    def _lost(self, points: Array, cells: Ints) -> Ints:
+        """Numbers of points in what is cut out of the tissue, the same on all ranks."""
+        comm = self._comm
+        if not self.mesh.distribution.parted:
+            return np.flatnonzero(cells == _CUT)
+        # Walks on a rank end where its elements end. For points that none has found, the rank nearby knows more.
+        unknown = np.flatnonzero(comm.largest(cells.astype(np.float64)) < 0.0)
+        distance, _ = self._tree.query(points[unknown])
+        nearby = distance <= comm.smallest(distance)
+        outside = comm.largest((nearby & (cells[unknown] == _OUTER)).astype(np.float64)) > 0.0
+        return unknown[~outside]
+
+    def _agree(self, points: Array, cells: Ints, weights: Array) -> None:
+        """Settle on one element where ranks have found several that meet in a point."""
+        distribution = self.mesh.distribution
+        if not distribution.parted:
+            return
+        numbers = distribution.cell_numbers(len(self.mesh.cells))
+        found = np.where(cells >= 0, numbers[cells], np.inf)
+        agreed = self._comm.smallest(found)
+        place = np.searchsorted(numbers, agreed)
+        place[place == len(numbers)] = 0
+        here = numbers[place] == agreed
+        moved = here & (found != agreed)
+        cells[:] = np.where(here, place, -1)
+        inner = np.einsum("pij,pj->pi", self._inverse[cells[moved]], points[moved] - self._origin[cells[moved]])
+        clipped = np.maximum(np.concatenate([1.0 - inner.sum(axis=1, keepdims=True), inner], axis=1), 0.0)
+        weights[moved] = clipped / clipped.sum(axis=1, keepdims=True)
 
     def _walk(self, points: Array, which: Ints, from_nearest: bool, cells: Ints, weights: Array) -> None:
         """Walk to the points numbered ``which``, from the nearest centroid, or each from where the one before lay."""
@@ -106,10 +149,10 @@ class Locator:
             weights,
         )
 
-    def _nearest(self, points: Array, reach: float) -> tuple[Ints, Array]:
-        """Element whose clipped barycentric coordinates bring each point nearest; -1 beyond ``reach``."""
+    def _nearest(self, points: Array, reach: float) -> tuple[Ints, Array, Array]:
+        """Element whose clipped barycentric coordinates bring each point nearest; -1 beyond ``reach``. And how near."""
         if len(points) == 0:
-            return np.zeros(0, dtype=np.int64), np.zeros((0, self.mesh.dimension + 1))
+            return np.zeros(0, dtype=np.int64), np.zeros((0, self.mesh.dimension + 1)), np.zeros(0)
         _, near = self._tree.query(points, k=min(_CANDIDATES, len(self.mesh.cells)))
         near = near.reshape(len(points), -1)
         inner = np.einsum("pkij,pkj->pki", self._inverse[near], points[:, None] - self._origin[near])
@@ -120,7 +163,7 @@ class Locator:
         distance = np.linalg.norm(placed - points[:, None], axis=-1)
         rows, best = np.arange(len(points)), np.argmin(distance, axis=1)
         cells = np.where(distance[rows, best] <= reach, near[rows, best], -1)
-        return cells, clipped[rows, best]
+        return cells, clipped[rows, best], distance[rows, best]
 
 
 def _neighbours(mesh: Mesh) -> Ints:

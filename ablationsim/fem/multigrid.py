@@ -85,3 +85,6 @@ class MultigridCG:
         if self.iterations_when_fresh == 0:
             self.iterations_when_fresh = max(self.iterations, 4)
         return self.iterations
+
+    def close(self) -> None:
+        """There is nothing to free outside Python's memory."""

@@ -1,6 +1,6 @@
 """Newton's method for a temperature whose enthalpy, less what is conducted away, is known.
 
-Residuals are computed in double precision, each correction in single precision and to a tenth only.
+Residuals are computed in double precision, each correction to a tenth only and, in one process, in single precision.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
-from ablationsim.fem.hierarchy import Hierarchy
+from ablationsim.fem.jacobi import jacobi_cg
 from ablationsim.fem.kernels import Array
-from ablationsim.fem.krylov import correction
 from ablationsim.fem.pattern import Pattern
 from ablationsim.fem.products import BLOCK, THREADED_FROM, blocks_of, product
 from ablationsim.fem.stiffness import Matrix
+from ablationsim.mesh.distribution import Distribution
 
 _GOAL = 0.1  # of the residual, that a correction leaves
 _CG_LIMIT = 2000
@@ -54,6 +54,7 @@ def solve_enthalpy(
     reference: float,
     tolerance: float,
     limit: int,
+    distribution: Distribution,
 ) -> int:
     """Solve ``mass enthalpy(reference + theta) = known - weight (conduction + diag(losses)) theta`` in place.
 
@@ -62,7 +63,7 @@ def solve_enthalpy(
     pattern, conduction : Pattern, Matrix
         Of heat conduction [W/K].
     mass, losses, known : (n,) arrays
-        Nodal volume [m3], losses per kelvin [W/K], and energy [J].
+        Nodal volume [m3], losses per kelvin [W/K], and energy [J]; of no matter on ghosts.
     weight : float
         Time [s].
     table : EnthalpyTable
@@ -75,6 +76,8 @@ def solve_enthalpy(
         Integral of the square of the last correction at which the iteration ends [K2 m3].
     limit : int
         Most iterations.
+    distribution : Distribution
+        Of the nodes over ranks.
 
     Returns
     -------
@@ -82,16 +85,17 @@ def solve_enthalpy(
         Number of iterations, -1 if they did not suffice, and -2 if a linear solve failed or the temperature became
         undefined.
     """
-    n = len(theta)
-    conducted = np.empty(n)
-    diagonal, inverse, right, change = (np.empty(n, np.float32) for _ in range(4))
-    none = Hierarchy.none()
+    own = distribution.own
+    here, mass, losses, known, conduction_diagonal = map(own, (theta, mass, losses, known, conduction.diagonal))
+    solver = jacobi_cg(distribution)
+    conducted = np.empty(len(here))
+    diagonal, inverse, right, change = (np.empty(len(here), solver.precision) for _ in range(4))
     for iteration in range(limit):
-        product(pattern.indptr, pattern.indices, conduction.off, 1.0, conduction.diagonal, theta, conducted)
+        product(pattern.indptr, pattern.indices, conduction.off, 1.0, conduction_diagonal, theta, conducted)
         linearise(
-            theta,
+            here,
             conducted,
-            conduction.diagonal,
+            conduction_diagonal,
             mass,
             losses,
             known,
@@ -102,16 +106,12 @@ def solve_enthalpy(
             inverse,
             right,
         )
-        if (
-            correction(
-                pattern.indptr, pattern.indices, conduction.off, weight, diagonal, inverse, none, right, change, _GOAL,
-                True, _CG_LIMIT,
-            )
-            < 0
-        ):  # fmt: skip
+        if not solver.correct(pattern, conduction.off, weight, diagonal, inverse, right, change, _GOAL, _CG_LIMIT):
             return -2
         damping = 1.0 if iteration < _FULL_STEPS else 0.5
-        size = correct(theta, change, mass, damping, reference - table.middle, table.half_band)
+        size = correct(here, change, mass, damping, reference - table.middle, table.half_band)
+        size = distribution.comm.sum(float(size))
+        distribution.update(theta)
         if not np.isfinite(size):
             return -2
         if size <= tolerance:

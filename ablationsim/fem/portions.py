@@ -39,10 +39,13 @@ class Portions(NamedTuple):
     start: Numbers
 
     @classmethod
-    def of(cls, targets: NDArray[np.unsignedinteger], count: int) -> Portions:
-        """As many portions as pay for elements with the given targets ``(m, k)``, numbered below ``count``."""
+    def of(cls, targets: NDArray[np.unsignedinteger], count: int, *, single: bool = False) -> Portions:
+        """As many portions as pay for elements with the given targets ``(m, k)``, numbered below ``count``.
+
+        A ``single`` one adds up in the order of the elements, whatever else is in the mesh.
+        """
         m = len(targets)
-        portions = _MOST if count >= THREADED_FROM else 1
+        portions = _MOST if count >= THREADED_FROM and not single else 1
         while True:
             first = np.linspace(0, m, portions + 1).astype(np.int64)
             parts = [targets[a:b] for a, b in pairwise(first)]

@@ -50,13 +50,15 @@ class P1Space:
         Weights that turn nodal values into the exact weighted mean of their linear interpolant on each element; one row
         where all elements have the same.
     lumped_mass : (n,) array
-        Row sums of the mass matrix [m3]; positive on the axis too, where vertex quadrature would give zero.
+        Row sums of the mass matrix [m3]; positive on the axis too, where vertex quadrature would give zero. Like all
+        loads it is zero on ghosts, see `ablationsim.mesh.distribution`.
     cells : (m, d+1) uint32 array
         Nodes of each element, as the kernels want them.
     """
 
     def __init__(self, mesh: Mesh, tissue: TissueShare | None = None) -> None:
         self.mesh, self.tissue = mesh, tissue
+        self.distribution = mesh.distribution
         self.n_nodes, dimension = mesh.points.shape
         m, corners = mesh.cells.shape
         # Products of two linear functions need order 2; the weight r adds one.
@@ -85,7 +87,7 @@ class P1Space:
             self.volume = load.sum(axis=1)
             self.averaging = load / self.volume[:, None]
         self.cells = mesh.cells.view(np.uint32)
-        self._portions = Portions.of(self.cells, self.n_nodes)
+        self._portions = Portions.of(self.cells, self.n_nodes, single=self.distribution.parted)
         self.lumped_mass: Array = self.nodal_load(self.volume)
 
     def _integrals(self, cells: NDArray[np.int32]) -> tuple[Array, Array]:
@@ -118,7 +120,7 @@ class P1Space:
         """What nodes receive ``(n,)`` of what is released evenly in elements ``(m,)``, in its unit."""
         load = np.empty(self.n_nodes)
         nodal_sums(element_heat, self.cells, self.averaging, self._portions, load)
-        return load
+        return self.distribution.without_ghosts(load)
 
     def element_mean(self, nodal: Array) -> Array:
         """Weighted mean ``(m,)`` of the linear function with the given ``(n,)`` nodal values on each element."""
@@ -157,12 +159,12 @@ class P1Space:
         integrand = density or (lambda w: 1.0)
         load = np.zeros(self.n_nodes)
         load[nodes] = LinearForm(lambda v, w: v * integrand(w) * self._weight(w)).assemble(basis)
-        return load
+        return self.distribution.without_ghosts(load)
 
     @cached_property
     def scatter(self) -> Scatter:
         """Coefficient-to-matrix map of the stiffness matrix on this space (built when first asked for)."""
-        return Scatter(self.mesh.cells, self.n_nodes, self.edge_stiffness)
+        return Scatter(self.mesh.cells, self.n_nodes, self.edge_stiffness, in_order=self.distribution.parted)
 
 
 def _facet_numbers(mesh: MeshTri | MeshTet, facets: NDArray[np.integer]) -> NDArray[np.intp]:

@@ -68,6 +68,8 @@ class Scatter:
         Number of nodes.
     edge_stiffness : (m, d (d + 1) / 2) single precision
         Entry of each element's stiffness matrix for each of its edges, for a coefficient of one.
+    in_order : bool
+        Whether to add up in the order of the elements, so that an edge comes out the same in every part of a mesh.
 
     Attributes
     ----------
@@ -75,10 +77,10 @@ class Scatter:
         Neighbours of nodes.
     """
 
-    def __init__(self, cells: NDArray[np.integer], n: int, edge_stiffness: Singles) -> None:
+    def __init__(self, cells: NDArray[np.integer], n: int, edge_stiffness: Singles, *, in_order: bool = False) -> None:
         self.pattern, self._edges = connect(cells, n)
         self._edge_stiffness = edge_stiffness
-        self._portions = Portions.of(self._edges, len(self.pattern.mirror))
+        self._portions = Portions.of(self._edges, len(self.pattern.mirror), single=in_order)
         self._parts = np.empty(self._portions.start[-1], np.float32)
 
     def matrix(

@@ -68,12 +68,12 @@ class WallPoints:
             Corners; normals point into the tissue [m].
         """
         pieces, _ = split_triangles(triangles, _COARSE)
-        low, high = locator.mesh.points.min(axis=0) - _COARSE, locator.mesh.points.max(axis=0) + _COARSE
+        low, high = locator.low - _COARSE, locator.high + _COARSE
         centre = pieces.mean(axis=1)
         pieces = pieces[((centre > low) & (centre < high)).all(axis=1)]
         # A piece whose centre is outside may reach into the tissue: as fine as the finest, to be sure.
-        coarse = locator.find(np.ascontiguousarray(pieces.mean(axis=1)), 0.0).cells
-        limit = np.where(coarse >= 0, _FINE * locator.size[coarse], _FINE * _COARSE)
+        size = locator.find(np.ascontiguousarray(pieces.mean(axis=1)), 0.0).size
+        limit = _FINE * np.where(np.isfinite(size), size, _COARSE)
         pieces, _ = split_triangles(pieces, limit)
         centre = np.ascontiguousarray(pieces.mean(axis=1))
         found = locator.find(centre, 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from ablationsim.case import Case
 from ablationsim.errors import CaseError, MeshError
@@ -13,9 +14,11 @@ from ablationsim.mesh.cache import cached
 from ablationsim.mesh.io import read_mesh
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.mesh.ordering import renumbered
+from ablationsim.mesh.parts import read_parts
 from ablationsim.mesh.planar import planar_mesh
 from ablationsim.mesh.sizing import Sizing
 from ablationsim.mesh.solid import solid_mesh
+from ablationsim.parallel import ALONE, Communicator
 
 
 def mesh_of(case: Case, geometry: Geometry) -> Mesh:
@@ -33,19 +36,39 @@ def mesh_of(case: Case, geometry: Geometry) -> Mesh:
     if case.domain.mesh is None:
         tubes = [Tube.of(vessel) for vessel in case.vessels] if case.mesh.vessels == "fitted" else []
         return generate(geometry, case.mesh.resolution, tubes=tubes)
-    expected = ["outer", *(name for name, surface in geometry.surfaces.items() if surface.heated)]
-    expected += [vessel.facets for vessel in case.vessels if vessel.facets is not None]
+    return own_mesh(case, geometry, ALONE)
+
+
+def in_parts(case: Case) -> bool:
+    """Whether a case brings a mesh that is on disk in parts."""
+    return case.domain.mesh is not None and Path(case.domain.mesh).is_dir()
+
+
+def own_mesh(case: Case, geometry: Geometry, comm: Communicator) -> Mesh:
+    """The mesh that a case brings; of one in parts each rank gets its own.
+
+    Raises
+    ------
+    CaseError
+        When it cannot be used.
+    """
+    assert case.domain.mesh is not None
+    heated = [name for name, surface in geometry.surfaces.items() if surface.heated]
+    expected = ["outer", *heated, *(vessel.facets for vessel in case.vessels if vessel.facets is not None)]
     try:
-        mesh = renumbered(
-            read_mesh(
-                case.domain.mesh,
-                expected,
-                geometry.axisymmetric,
-                unit=case.domain.mesh_unit,
-                regions=case.domain.mesh_regions,
-                facets=case.domain.mesh_facets,
+        if in_parts(case):
+            mesh = read_parts(case.domain.mesh, comm, expected)
+        else:
+            mesh = renumbered(
+                read_mesh(
+                    case.domain.mesh,
+                    expected,
+                    geometry.axisymmetric,
+                    unit=case.domain.mesh_unit,
+                    regions=case.domain.mesh_regions,
+                    facets=case.domain.mesh_facets,
+                )
             )
-        )
     except MeshError as error:
         raise CaseError([f"domain.mesh: {error}"]) from error
     if mesh.dimension == 2 and not geometry.axisymmetric:

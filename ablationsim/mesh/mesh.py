@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablationsim.errors import MeshError
+from ablationsim.mesh.distribution import WHOLE, Distribution
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -34,6 +35,8 @@ class Mesh:
         region "lumen:<name>". Those have no direction: either region may come first.
     axisymmetric : bool
         Whether the mesh stands for its revolution about the z axis.
+    distribution : Distribution
+        What part of a larger mesh this is; all of it by default.
 
     Raises
     ------
@@ -46,6 +49,7 @@ class Mesh:
     regions: Mapping[str, Ints]
     facets: Mapping[str, Ints]
     axisymmetric: bool
+    distribution: Distribution = WHOLE
 
     def __post_init__(self) -> None:
         points = np.ascontiguousarray(self.points, dtype=np.float64)
@@ -73,6 +77,10 @@ class Mesh:
     def dimension(self) -> int:
         """Number of coordinates of a point: 2 or 3."""
         return int(self.points.shape[1])
+
+    def has_facets(self, name: str) -> bool:
+        """Whether the set of that name has any facets, on whatever rank."""
+        return self.distribution.comm.any(len(self.facets.get(name, ())) > 0)
 
     def cell_volumes(self) -> Floats:
         """Return the signed volume of each cell, shape (m,), in m3.

@@ -21,12 +21,8 @@ def renumbered(mesh: Mesh) -> Mesh:
 
     A mesh that was written to a file and read again therefore gives the same results to the last digit.
     """
-    n, corners = len(mesh.points), mesh.cells.shape[1]
-    pairs = list(combinations(range(corners), 2))
-    rows = np.concatenate([mesh.cells[:, a] for a, _ in pairs])
-    columns = np.concatenate([mesh.cells[:, b] for _, b in pairs])
-    neighbours = sparse.coo_matrix((np.ones(len(rows), dtype=bool), (rows, columns)), shape=(n, n)).tocsr()
-    order = reverse_cuthill_mckee(sparse.csr_matrix(neighbours + neighbours.T), symmetric_mode=True)
+    n = len(mesh.points)
+    order = reverse_cuthill_mckee(adjacency(mesh.cells, n), symmetric_mode=True)
     number = np.empty(n, dtype=np.int32)
     number[order] = np.arange(n, dtype=np.int32)
     cells = number[mesh.cells]
@@ -42,6 +38,15 @@ def renumbered(mesh: Mesh) -> Mesh:
         regions={name: np.sort(cell_number[index]) for name, index in mesh.regions.items()},
         facets={name: number[nodes] for name, nodes in mesh.facets.items()},
     )
+
+
+def adjacency(cells: Ints, n: int) -> sparse.csr_matrix:
+    """Return the graph of ``n`` nodes: a symmetric matrix with an entry for each two nodes that share a cell."""
+    pairs = list(combinations(range(cells.shape[1]), 2))
+    rows = np.concatenate([cells[:, a] for a, _ in pairs])
+    columns = np.concatenate([cells[:, b] for _, b in pairs])
+    neighbours = sparse.coo_matrix((np.ones(len(rows), dtype=bool), (rows, columns)), shape=(n, n)).tocsr()
+    return sparse.csr_matrix(neighbours + neighbours.T)
 
 
 def _bandwidth(cells: Ints) -> int:

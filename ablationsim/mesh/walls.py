@@ -18,7 +18,8 @@ def fitted_walls(case: Case, mesh: Mesh) -> dict[str, Wall]:
     MeshError
         As for `wall_of_facets`.
     """
-    names = {section.facets for section in case.vessels if section.facets is not None}
+    # In an order that all ranks share.
+    names = sorted({section.facets for section in case.vessels if section.facets is not None})
     return {name: wall_of_facets(mesh, name) for name in names}
 
 
@@ -28,6 +29,9 @@ def wall_of_facets(mesh: Mesh, name: str) -> Wall:
     A wall inside the mesh has the vessel's inside, the regions other than "tissue", on its other side; a wall on the
     boundary of the mesh has it where there is no mesh.
 
+    Over ranks, each gives the facets whose lowest node is its own, of which it has all elements, and gets the whole
+    wall.
+
     Raises
     ------
     MeshError
@@ -35,13 +39,16 @@ def wall_of_facets(mesh: Mesh, name: str) -> Wall:
     """
     if name not in mesh.facets:
         raise MeshError(f"The mesh has no facets '{name}'; it has {', '.join(sorted(mesh.facets)) or 'none'}.")
+    distribution, n = mesh.distribution, len(mesh.points)
+    numbers = distribution.node_numbers(n)
     facets = mesh.facets[name].astype(np.int64)
+    lowest = np.take_along_axis(facets, numbers[facets].argmin(axis=1)[:, None], axis=1)[:, 0]
+    facets = facets[distribution.without_ghosts(np.ones(n, dtype=bool))[lowest]]
     cells = mesh.cells[mesh.regions["tissue"]].astype(np.int64)
     faces = np.concatenate([np.delete(cells, corner, axis=1) for corner in range(4)])
     opposite = np.concatenate([cells[:, corner] for corner in range(4)])
     order = np.lexsort(np.sort(faces, axis=1).T)
     known, wanted = np.sort(faces[order], axis=1), np.sort(facets, axis=1)
-    n = len(mesh.points)
     # lexsort makes the last column the first key.
     keys = (known[:, 2] * n + known[:, 1]) * n + known[:, 0]
     sought = (wanted[:, 2] * n + wanted[:, 1]) * n + wanted[:, 0]
@@ -53,5 +60,7 @@ def wall_of_facets(mesh: Mesh, name: str) -> Wall:
     toward_tissue = mesh.points[opposite[order[place]]] - corners[:, 0]
     inward = np.einsum("ij,ij->i", normal, toward_tissue) < 0.0
     facets[inward] = facets[inward][:, ::-1]
-    used, renumbered = np.unique(facets, return_inverse=True)
-    return Wall(mesh.points[used], renumbered.reshape(-1, 3), np.zeros(len(facets), dtype=bool))
+    every = distribution.comm.gather((numbers[facets], mesh.points[facets]))
+    nodes, corners = (np.concatenate(parts) for parts in zip(*every, strict=True))
+    _, first, renumbered = np.unique(nodes, return_index=True, return_inverse=True)
+    return Wall(corners.reshape(-1, 3)[first], renumbered.reshape(-1, 3), np.zeros(len(nodes), dtype=bool))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,10 +23,11 @@ from ablationsim.fem.kernels import Array
 from ablationsim.fem.location import Locator
 from ablationsim.fem.space import P1Space
 from ablationsim.geometry.applicator import Applicator
+from ablationsim.parallel import Communicator, on_first
 from ablationsim.physics.deposition import Deposition, moved
 from ablationsim.physics.feed import Feed, wall_load
 from ablationsim.physics.microwave import AntennaField
-from ablationsim.physics.source import Drive, Output
+from ablationsim.physics.source import Arrays, Drive, Output
 from ablationsim.tissue import Dielectric
 
 PLACING = 0.5e-3
@@ -127,6 +129,11 @@ class Antenna:
         self.place(0.0)
 
     @property
+    def comm(self) -> Communicator:
+        """The ranks that share the tissue's mesh."""
+        return self._space.distribution.comm
+
+    @property
     def n_nodes(self) -> int:
         """Number of nodes of the tissue's mesh."""
         return self._space.n_nodes
@@ -202,7 +209,7 @@ class Antenna:
             heat=heat,
             coolant=coolant,
             vessels=vessels,
-            outside=accounted - coolant - vessels - float(heat.sum()),
+            outside=accounted - coolant - vessels - self.comm.sum(float(heat.sum())),
             absorbed=line.arriving * absorbed,
             antenna=own,
             reflected=line.arriving * field.reflected,
@@ -309,7 +316,8 @@ class MicrowaveSource:
         return changed
 
     def _solve(self, antenna: Antenna, permittivity: NDArray[np.complex128]) -> None:
-        antenna.field = antenna.solver.solve(permittivity)
+        # The matrix is small and its factors are those of one process: the other ranks are told.
+        antenna.field = on_first(antenna.comm, partial(antenna.solver.solve, permittivity))
         self.solves += 1
         self.closure = max(self.closure, antenna.field.closure)
 
@@ -352,22 +360,25 @@ class MicrowaveSource:
             flows={f"{name}_w": total(name) for name in ("reflected", "absorbed", "radiated")},
         )
 
-    def state(self, field: list[Fate] | None) -> dict[str, NDArray[Any]]:
-        """Arrays for a checkpoint; the fates follow from the fields."""
+    def state(self, field: list[Fate] | None) -> tuple[Arrays, Arrays]:
+        """Arrays for a checkpoint, none of them nodal; the fates follow from the fields."""
         arrays: dict[str, NDArray[Any]] = {"account": np.array([self.solves, self.closure, self.reflection])}
         for i, antenna in enumerate(self.antennas):
             arrays |= {f"antenna{i}_{name}": values for name, values in antenna.state().items()}
-        return arrays
+        return {}, arrays
 
-    def restore(self, state: dict[str, NDArray[Any]]) -> list[Fate] | None:
+    def restore(self, nodal: Arrays, others: Arrays) -> list[Fate] | None:
         """Continue from a `state`; the next step asks for the field of its beginning again."""
         for i, antenna in enumerate(self.antennas):
             prefix = f"antenna{i}_"
-            antenna.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-        solves, self.closure, self.reflection = (float(value) for value in state["account"])
+            antenna.restore({k.removeprefix(prefix): v for k, v in others.items() if k.startswith(prefix)})
+        solves, self.closure, self.reflection = (float(value) for value in others["account"])
         self.solves = int(solves)
         self._fates = [antenna.fate() for antenna in self.antennas if antenna.field is not None]
         return None
+
+    def close(self) -> None:
+        """There is nothing to free outside Python's memory."""
 
     def document(self) -> dict[str, Any]:
         """What ``zone.json`` says of the antennas, described in docs/zone-json.md."""

@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ablationsim.errors import SolverError
-from ablationsim.fem.hierarchy import Hierarchy
+from ablationsim.fem.jacobi import jacobi_cg
 from ablationsim.fem.kernels import Array, element_look_up, look_up
-from ablationsim.fem.krylov import correction
 from ablationsim.fem.newton import EnthalpyTable, solve_enthalpy
 from ablationsim.fem.space import P1Space
 from ablationsim.fem.stiffness import Matrix, times
@@ -42,6 +41,8 @@ class HeatOperator:
     ----------
     conduction : Matrix
         Conduction, with the walls of vessels [W/K].
+    at : (n,) array
+        Temperature that its conductivity belongs to [K].
     perfusion : (n,) array
         Nodal perfusion loss [W/K].
     blood : (s,) array
@@ -49,6 +50,7 @@ class HeatOperator:
     """
 
     conduction: Matrix
+    at: Array
     perfusion: Array
     blood: Array
 
@@ -96,6 +98,7 @@ class Bioheat:
         self.blood_temperature = tissue.blood_temperature
         rate = tissue.perfusion if perfusion is None else perfusion
         self._perfusion = rate * self.blood_capacity * space.lumped_mass
+        self._perfused = space.distribution.comm.any(bool(np.any(self._perfusion)))
         self._perfusion_remaining = tissue.perfusion_remaining
         self.wall = np.zeros(space.n_nodes)
         self._wall_source = np.zeros(space.n_nodes)
@@ -103,6 +106,7 @@ class Bioheat:
             exchange = surface.wall_coefficient * space.facet_load(list(surface.facets))
             self.wall += exchange
             self._wall_source += exchange * (surface.coolant_temperature - reference)
+        self._wall_total = space.distribution.comm.sum(float(self._wall_source.sum()))
         self._unit = np.ones(space.n_nodes)
         self._wet_capacity = float(self.enthalpy(np.array([reference]))[1][0])
         self._content_step, self._inverse = self._invert_enthalpy()
@@ -118,7 +122,7 @@ class Bioheat:
     @property
     def perfused(self) -> bool:
         """Whether the tissue is perfused at all."""
-        return bool(np.any(self._perfusion))
+        return self._perfused
 
     def operator(self, temperature: Array, perfusion_factor: Array | None = None) -> HeatOperator:
         """Conduction and perfusion at the given nodal temperature ``(n,)`` [K].
@@ -141,7 +145,7 @@ class Bioheat:
         vessels = self.vessels
         conduction = self.space.scatter.matrix(conductivity, vessels.addition if vessels else None)
         blood = vessels.blood(temperature) if vessels else np.zeros(0)
-        operator = HeatOperator(conduction, self._perfusion, blood)
+        operator = HeatOperator(conduction, temperature, self._perfusion, blood)
         return operator if perfusion_factor is None else self.with_perfusion(operator, perfusion_factor)
 
     def with_perfusion(self, operator: HeatOperator, perfusion_factor: Array) -> HeatOperator:
@@ -155,7 +159,10 @@ class Bioheat:
         return operator if self.vessels is None else replace(operator, blood=self.vessels.blood(temperature))
 
     def flux(self, operator: HeatOperator, temperature: Array, heat: Array) -> Array:
-        """Nodal net heating ``(n,)`` [W]: sources less conduction, perfusion, vessels and coolant."""
+        """Nodal net heating ``(n,)`` [W]: sources less conduction, perfusion, vessels and coolant.
+
+        Incomplete on ghosts.
+        """
         theta = temperature - self.reference
         conducted = times(self.space.scatter.pattern, operator.conduction, theta)
         return heat + self._source(operator) - conducted - (operator.perfusion + self.wall) * theta
@@ -179,15 +186,23 @@ class Bioheat:
 
     def stored_energy(self, temperature: Array) -> float:
         """Heat content of the mesh [J] relative to the zero of the enthalpy table."""
-        return float(np.dot(self.space.lumped_mass, self.enthalpy(temperature)[0]))
+        return self._total(self.space.lumped_mass, self.enthalpy(temperature)[0])
 
     def coolant_power(self, temperature: Array) -> float:
         """Heat that the coolant takes up [W]."""
-        return float(np.dot(self.wall, temperature - self.reference) - self._wall_source.sum())
+        return self._total(self.wall, temperature - self.reference) - self._wall_total
 
     def perfusion_power(self, operator: HeatOperator, temperature: Array) -> float:
         """Heat that the blood takes up [W]."""
-        return float(np.dot(operator.perfusion, temperature - self.blood_temperature))
+        return self._total(operator.perfusion, temperature - self.blood_temperature)
+
+    def _total(self, weight: Array, value: Array) -> float:
+        """Sum over the nodes of the mesh of a weight, which is zero on ghosts, times a value."""
+        return self.space.distribution.comm.sum(float(np.dot(weight, value)))
+
+    def mean_square(self, value: Array, volume: float) -> float:
+        """Integral over the tissue of the square of a nodal value ``(n,)``, per volume [m3]."""
+        return self._total(self.space.lumped_mass, value**2) / volume
 
     def vessel_exchange(self, operator: HeatOperator, temperature: Array) -> Exchange:
         """Heat that the blood of vessels takes up."""
@@ -201,23 +216,14 @@ class Bioheat:
         capacity = np.maximum(capacity, self._wet_capacity)
         pattern, conduction = self.space.scatter.pattern, operator.conduction
         shift = self.space.lumped_mass * capacity + weight * (operator.perfusion + self.wall)
-        diagonal = (shift + weight * conduction.diagonal).astype(np.float32)
-        change = np.empty(len(energy), np.float32)
-        correction(
-            pattern.indptr,
-            pattern.indices,
-            conduction.off,
-            weight,
-            diagonal,
-            np.float32(1.0) / diagonal,
-            Hierarchy.none(),
-            energy.astype(np.float32),
-            change,
-            1e-3,
-            True,
-            200,
-        )
-        return change.astype(np.float64)
+        distribution = self.space.distribution
+        solver = jacobi_cg(distribution)
+        diagonal = distribution.own(shift + weight * conduction.diagonal).astype(solver.precision)
+        right = distribution.own(energy).astype(solver.precision)
+        change, result = np.empty_like(right), np.empty_like(energy)
+        solver.correct(pattern, conduction.off, weight, diagonal, 1 / diagonal, right, change, 1e-3, 200)
+        distribution.own(result)[:] = change
+        return distribution.update(result)
 
     def solve_stage(
         self, operator: HeatOperator, weight: float, known: Array, heat: Array, temperature: Array, tolerance: float
@@ -257,6 +263,7 @@ class Bioheat:
             self.reference,
             tolerance,
             _NEWTON_LIMIT,
+            self.space.distribution,
         )
         if iterations == -1:
             raise SolverError(f"Newton's method for the heat equation did not converge in {_NEWTON_LIMIT} iterations.")

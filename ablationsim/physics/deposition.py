@@ -18,6 +18,7 @@ from ablationsim.fem.kernels import Array
 from ablationsim.fem.location import Locator
 from ablationsim.fem.space import P1Space
 from ablationsim.geometry.placement import Placement
+from ablationsim.mesh.distribution import Distribution
 
 _FEWEST, _MOST = 16, 360  # points of a ring in space
 _PROBES = 8  # points of a ring at which the size of the elements is looked up
@@ -46,7 +47,8 @@ def ring_matrix(
     Returns
     -------
     csr matrix
-        No entry is negative. The sum of a row is the share of the ring that lies in the tissue.
+        No entry is negative. The sum of a row is the share of the ring that lies in the tissue. Over ranks, it is the
+        sum of their matrices that does all this.
     """
     if locator.mesh.axisymmetric:
         height = placement.to_world(_in_space(np.zeros(len(points)), points[:, 1], np.zeros(len(points))))[:, 2]
@@ -77,8 +79,7 @@ def _counts(locator: Locator, placement: Placement, points: Array, reach: float)
     smallest = np.full(len(points), np.inf)
     for angle in 2.0 * np.pi * np.arange(_PROBES) / _PROBES:
         seen = placement.to_world(_in_space(points[:, 0], points[:, 1], np.full(len(points), angle)))
-        cells = locator.find(seen, reach).cells
-        smallest = np.where(cells >= 0, np.minimum(smallest, locator.size[cells]), smallest)
+        smallest = np.minimum(smallest, locator.find(seen, reach).size)
     return np.clip(np.ceil(2.0 * np.pi * points[:, 0] / smallest), _FEWEST, _MOST).astype(np.intp)
 
 
@@ -91,11 +92,15 @@ def _rows(
     inside = found.cells >= 0
     cells, weights = found.cells[inside], found.weights[inside]
     nodes = locator.mesh.cells[cells]
-    n = len(locator.mesh.points)
+    distribution, n = locator.mesh.distribution, len(locator.mesh.points)
+    weights = weights * distribution.without_ghosts(np.ones(n))[nodes]
     if vessels is not None and vessels.tissue is not None:
         share = vessels.tissue.share[cells, None]
-        weights = np.where(share < 1.0, share * vessels.averaging[cells], weights)
-        weights, nodes = np.hstack([weights, 1.0 - share]), np.hstack([nodes, np.full_like(nodes[:, :1], n)])
+        even = vessels.averaging[cells] * distribution.without_ghosts(np.ones(n))[nodes]
+        weights = np.where(share < 1.0, share * even, weights)
+        # Nobody counts the blood of an element twice.
+        blood = (1.0 - share) * distribution.counts_cells(len(locator.mesh.cells))[cells, None]
+        weights, nodes = np.hstack([weights, blood]), np.hstack([nodes, np.full_like(nodes[:, :1], n)])
         n += 1
     weights = weights / counts[ring[inside], None]
     rows = np.repeat(ring[inside], nodes.shape[1])
@@ -114,10 +119,13 @@ class Deposition:
         From nodal temperatures to the elements of the antenna's tissue.
     loads : (t * q, n) csr matrix
         Share of each point's power that each node receives; with vessels, one column more for their blood.
+    distribution : Distribution
+        Of the tissue's nodes over ranks.
     """
 
     sampling: sparse.csr_matrix
     loads: sparse.csr_matrix
+    distribution: Distribution
 
     @classmethod
     def place(
@@ -130,6 +138,7 @@ class Deposition:
         return cls(
             ring_matrix(locator, placement, centroids, reach),
             ring_matrix(locator, placement, points.reshape(-1, 2), reach, space),
+            locator.mesh.distribution,
         )
 
     def sample(self, temperature: Array, elsewhere: float) -> Array:
@@ -137,7 +146,7 @@ class Deposition:
 
         Parts of a ring outside the modelled tissue have the temperature ``elsewhere``.
         """
-        return elsewhere + self.sampling @ (temperature - elsewhere)
+        return elsewhere + self.distribution.comm.sum(np.asarray(self.sampling @ (temperature - elsewhere)))
 
     def spread(self, power: Array) -> tuple[Array, float]:
         """Nodal load ``(n,)`` [W] of the power at the points ``(t, q)`` [W], and what the blood of vessels absorbs [W].
@@ -146,7 +155,7 @@ class Deposition:
         """
         received = power.ravel() @ self.loads
         n = self.sampling.shape[1]
-        return received[:n], float(received[n:].sum())
+        return received[:n], self.distribution.comm.sum(float(received[n:].sum()))
 
 
 def moved(placement: Placement, distance: float) -> Placement:

@@ -9,18 +9,20 @@ unbounded one; the power that flows out through it is accounted for.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ablationsim.fem.engine import multigrid_cg
 from ablationsim.fem.guess import Guess
 from ablationsim.fem.kernels import Array, joule_heat
-from ablationsim.fem.multigrid import MultigridCG
 from ablationsim.fem.space import P1Space
 from ablationsim.fem.stiffness import Matrix, Singles
 
+Arrays = dict[str, NDArray[Any]]
 OuterBoundary = Literal["far_field", "grounded", "insulated"]
 
 
@@ -76,13 +78,18 @@ class Electric:
         self.space = space
         mesh, n = space.mesh, space.n_nodes
         nodes = [np.unique(np.concatenate([mesh.facets[name].ravel() for name in names])) for names in terminals]
-        held = np.zeros(n, dtype=bool)
-        for terminal in nodes:
-            held[terminal] = True
+        update = space.distribution.update
+        # Facets at ghosts are those of other ranks.
+        self._potential = np.zeros((len(terminals), n))
+        for potential, terminal in zip(self._potential, nodes, strict=True):
+            potential[terminal] = 1.0
+            update(potential)
+        held: NDArray[np.bool_] = np.any(self._potential > 0.0, axis=0)
         outer_nodes = np.unique(mesh.facets["outer"])
         self._outer_load = np.zeros(n)
         if outer == "grounded":
             held[outer_nodes] = True
+            update(held)
         elif outer == "far_field":
 
             def decay(w: Any) -> Any:
@@ -101,11 +108,8 @@ class Electric:
         self._lift_from = np.repeat(self._held, counts)
         self._lift_to = pattern.indices[self._lift]
         self._rtol = rtol
-        self._solver = MultigridCG(pattern)
-        self._potential = np.zeros((len(terminals), n))
-        for potential, terminal in zip(self._potential, nodes, strict=True):
-            potential[terminal] = 1.0
-        self._guesses = [Guess(n) for _ in terminals]
+        self._solver = multigrid_cg(pattern, space.distribution)
+        self._guesses = [Guess(n, space.distribution) for _ in terminals]
         self._hierarchy_matrix: Matrix | None = None
         self._matrix: Matrix | None = None
         self.solves = 0
@@ -144,14 +148,17 @@ class Electric:
         """Norm of the right-hand side that the nodes that are held amount to [A]."""
         right = np.bincount(self._lift_to, matrix.off[self._lift] * potential[self._lift_from], self.space.n_nodes)
         right[self._held] = 0.0
-        return float(np.linalg.norm(right))
+        right = self.space.distribution.own(right)
+        return math.sqrt(self.space.distribution.comm.sum(float(np.dot(right, right))))
 
     def _build(self, matrix: Matrix) -> None:
-        self._hierarchy_matrix = Matrix(matrix.off.copy(), matrix.diagonal.copy())
+        if not self.space.distribution.parted:
+            self._hierarchy_matrix = Matrix(matrix.off.copy(), matrix.diagonal.copy())
         self._solver.build(matrix)
 
     def _field(self, sigma: Singles, far: Array, share: Array | None) -> ElectricField:
         space, k = self.space, len(self._potential)
+        distribution = space.distribution
         inner, total = np.zeros((k, k)), np.zeros((k, k))
         unit_heat = np.empty((k * (k + 1) // 2, space.n_nodes))
         heat = np.empty(len(sigma))
@@ -159,8 +166,11 @@ class Electric:
         for j in range(k):
             for i in range(j + 1):
                 u, v = self._potential[i], self._potential[j]
-                inner[i, j] = inner[j, i] = joule_heat(u, v, sigma, space.cells, space.edge_stiffness, heat)
-                total[i, j] = total[j, i] = inner[i, j] + float(np.dot(far * u, v))
+                joule_heat(u, v, sigma, space.cells, space.edge_stiffness, heat)
+                inside, outside = float(distribution.own_cells(heat).sum()), float(np.dot(far * u, v))
+                inside, outside = distribution.comm.sum(np.array([inside, outside]))
+                inner[i, j] = inner[j, i] = inside
+                total[i, j] = total[j, i] = inside + outside
                 unit_heat[pair] = space.nodal_load(heat if share is None else share * heat)
                 pair += 1
         return ElectricField(total, inner, unit_heat)
@@ -169,22 +179,34 @@ class Electric:
         """Nodal potential ``(n,)`` [V] of the last solution for the given terminal voltages ``(k,)`` [V]."""
         return voltages @ self._potential
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Everything that the next solution depends on besides its arguments, for a checkpoint."""
-        state = {
-            "potential": self._potential.copy(),
-            "changes": np.array([guess.changes for guess in self._guesses]),
-            "hierarchy_iterations": np.array([self._solver.iterations, self._solver.iterations_when_fresh]),
-        }
-        if self._hierarchy_matrix is not None:
-            state |= {f"hierarchy_{name}": values for name, values in self._hierarchy_matrix._asdict().items()}
-        return state
+    def state(self) -> tuple[Arrays, Arrays]:
+        """Nodal arrays ``(..., n)``, and others, that the next solution depends on besides its arguments.
 
-    def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        """Continue from a state saved by :meth:`state`."""
-        self._potential = state["potential"].copy()
-        for guess, changes in zip(self._guesses, state["changes"], strict=True):
-            guess.changes = changes
-        if "hierarchy_off" in state:
-            self._build(Matrix(state["hierarchy_off"], state["hierarchy_diagonal"]))
-        self._solver.iterations, self._solver.iterations_when_fresh = (int(i) for i in state["hierarchy_iterations"])
+        The others are those of the hierarchy, and only of one in this process: the solutions of PETSc are so accurate
+        that they do not depend on theirs.
+        """
+        nodal = {
+            "potential": self._potential.copy(),
+            "changes": np.array([guess.changes.T for guess in self._guesses]),
+        }
+        if self._hierarchy_matrix is None or self.space.distribution.parted:
+            return nodal, {}
+        matrix = {f"hierarchy_{name}": values for name, values in self._hierarchy_matrix._asdict().items()}
+        return nodal, {
+            "hierarchy_iterations": np.array([self._solver.iterations, self._solver.iterations_when_fresh]),
+            **matrix,
+        }
+
+    def restore(self, nodal: Arrays, others: Arrays) -> None:
+        """Continue from a `state`; without a hierarchy in it, one is built when it is needed."""
+        self._potential = nodal["potential"].copy()
+        for guess, changes in zip(self._guesses, nodal["changes"], strict=True):
+            guess.changes = changes.T
+        if "hierarchy_off" in others and not self.space.distribution.parted:
+            self._build(Matrix(others["hierarchy_off"], others["hierarchy_diagonal"]))
+            counts = others["hierarchy_iterations"]
+            self._solver.iterations, self._solver.iterations_when_fresh = (int(count) for count in counts)
+
+    def close(self) -> None:
+        """Free what the solver holds outside Python's memory."""
+        self._solver.close()

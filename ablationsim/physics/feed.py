@@ -82,7 +82,7 @@ def wall_load(space: P1Space, applicator: Applicator, low: float, high: float) -
 
     They add up to one, or are all zero where the mesh has no wall there.
     """
-    names = [surface.name for surface in applicator.surfaces if len(space.mesh.facets.get(surface.name, ()))]
+    names = [surface.name for surface in applicator.surfaces if surface.name in space.mesh.facets]
     if not names:
         return np.zeros(space.n_nodes)
 
@@ -91,15 +91,17 @@ def wall_load(space: P1Space, applicator: Applicator, low: float, high: float) -
         return ((z >= low) & (z <= high)).astype(np.float64)
 
     load = space.facet_load(names, between)
-    total = float(load.sum())
+    total = space.distribution.comm.sum(float(load.sum()))
     return load / total if total > 0.0 else np.zeros(space.n_nodes)
 
 
 def wall_top(space: P1Space, applicator: Applicator) -> float:
     """Height above its tip at which an applicator leaves the tissue of the mesh [m]."""
-    names = [surface.name for surface in applicator.surfaces if len(space.mesh.facets.get(surface.name, ()))]
-    nodes = [space.mesh.facets[name].ravel() for name in names]
-    return float(heights(applicator, space.mesh.points[np.concatenate(nodes)]).max()) if nodes else 0.0
+    names = [surface.name for surface in applicator.surfaces if surface.name in space.mesh.facets]
+    nodes = [np.zeros(0, dtype=np.int32), *(space.mesh.facets[name].ravel() for name in names)]
+    found = heights(applicator, space.mesh.points[np.concatenate(nodes)])
+    top = space.distribution.comm.largest(float(found.max(initial=-np.inf)))
+    return top if np.isfinite(top) else 0.0
 
 
 def heights(applicator: Applicator, points: Array) -> Array:

@@ -59,6 +59,8 @@ class Lumens:
         share = self.tissue.share
         touches_tissue = np.zeros(len(mesh.points), dtype=bool)
         touches_tissue[mesh.cells[share > 0.0]] = True
+        self._update = mesh.distribution.update
+        self._update(touches_tissue)
         inner = np.flatnonzero(~touches_tissue)
         self.blood_temperature: Array = np.full(len(mesh.points), np.nan)
         temperatures = np.array([vessel.inlet_temperature for vessel in vessels])
@@ -67,6 +69,7 @@ class Lumens:
         near = np.unique(mesh.cells[partly])
         distance: Array = np.full(len(mesh.points), np.inf)
         distance[near] = 1e3 * self._distance(mesh.points[near])
+        self._update(distance)
         inside = np.flatnonzero(distance < 0.0)
         self.coldest: Array = np.full(len(mesh.points), -np.inf)
         self.coldest[inside] = temperatures[self._nearest(mesh.points[inside])]
@@ -86,7 +89,7 @@ class Lumens:
         result = np.minimum(level, self._ceiling)
         slope = self._slope @ np.maximum(level, 0.0)
         result[self._crossed] = np.minimum(level[self._crossed], slope * self._depth)
-        return result
+        return self._update(result)
 
     def _cut_at(self, cut: NDArray[np.integer], lumen: NDArray[np.integer], distance: Array) -> None:
         """Prepare `limited` from the elements that walls cross, the nodes of those inside, and distances [mm]."""

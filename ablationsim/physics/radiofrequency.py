@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ablationsim.device.signals import Demand
 from ablationsim.fem.kernels import Array, element_look_up
 from ablationsim.fem.space import P1Space
 from ablationsim.physics.circuit import Channel, solve_circuit
 from ablationsim.physics.electric import Electric, ElectricField
-from ablationsim.physics.source import Drive, Output
+from ablationsim.physics.source import Arrays, Drive, Output
 from ablationsim.tissue import TissueTables
 
 
@@ -92,25 +90,37 @@ class RadiofrequencySource:
             generator=float(np.dot(circuit.voltage, circuit.current)),
             outside=float(v @ (field.conductance - field.inner_conductance) @ v),
             coolant=0.0,
-            vessels=0.0 if self._blood is None else float(v @ field.inner_conductance @ v - heat.sum()),
+            vessels=0.0 if self._blood is None else float(v @ field.inner_conductance @ v) - self._total(heat),
             outputs=[
                 Output(float(u), float(i), float(u * i), 1.0 / float(g))
                 for u, i, g in zip(circuit.voltage, circuit.current, circuit.conductance, strict=True)
             ],
         )
 
-    def state(self, field: ElectricField | None) -> dict[str, NDArray[Any]]:
-        """Arrays for a checkpoint: the present field and the history of the electric solver."""
-        arrays = {f"electric_{name}": values for name, values in self.electric.state().items()}
-        if field is not None:
-            arrays |= {f"field_{name}": values for name, values in vars(field).items()}
-        return arrays
+    def _total(self, heat: Array) -> float:
+        return self.space.distribution.comm.sum(float(heat.sum()))
 
-    def restore(self, state: dict[str, NDArray[Any]]) -> ElectricField | None:
+    def state(self, field: ElectricField | None) -> tuple[Arrays, Arrays]:
+        """Nodal arrays, and others, for a checkpoint: the present field and the history of the electric solver."""
+        nodal, others = ({f"electric_{name}": v for name, v in arrays.items()} for arrays in self.electric.state())
+        if field is not None:
+            nodal["field_unit_heat"] = field.unit_heat
+            others |= {"field_conductance": field.conductance, "field_inner_conductance": field.inner_conductance}
+        return nodal, others
+
+    def restore(self, nodal: Arrays, others: Arrays) -> ElectricField | None:
         """Continue from a `state`; returns its field."""
 
-        def group(prefix: str) -> dict[str, NDArray[Any]]:
-            return {name.removeprefix(prefix): values for name, values in state.items() if name.startswith(prefix)}
+        def group(arrays: Arrays, prefix: str) -> Arrays:
+            return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
 
-        self.electric.restore(group("electric_"))
-        return ElectricField(**group("field_")) if "field_conductance" in state else None
+        self.electric.restore(group(nodal, "electric_"), group(others, "electric_"))
+        field = group(nodal, "field_") | group(others, "field_")
+        if not field:
+            return None
+        self.space.distribution.without_ghosts(field["unit_heat"].T)
+        return ElectricField(**field)
+
+    def close(self) -> None:
+        """Free what the solver of the field holds outside Python's memory."""
+        self.electric.close()

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from ablationsim.device.signals import Demand
 from ablationsim.fem.kernels import Array
 
+Arrays = dict[str, NDArray[Any]]
+
 
 class Output(NamedTuple):
     """What a generator shows: voltage [V], current [A], power [W] and impedance [ohm]; NaN where it has none."""
@@ -85,8 +87,19 @@ class Source(Protocol):
     def drive(self, field: Any | None, demands: Sequence[Demand]) -> Drive:
         """What the generators' demands make of a field; without a field nothing is on."""
 
-    def state(self, field: Any | None) -> dict[str, NDArray[Any]]:
-        """Arrays for a checkpoint: the field of the present state, and all that later ones depend on."""
+    def state(self, field: Any | None) -> tuple[Arrays, Arrays]:
+        """Arrays for a checkpoint: the field of the present state, and all that later ones depend on.
 
-    def restore(self, state: dict[str, NDArray[Any]]) -> Any | None:
+        Returns
+        -------
+        nodal : dict of str to (..., n) array
+            Nodal ones.
+        others : dict of str to array
+            Those that are the same on all ranks.
+        """
+
+    def restore(self, nodal: Arrays, others: Arrays) -> Any | None:
         """Continue from a `state`; returns its field."""
+
+    def close(self) -> None:
+        """Free what lies outside Python's memory; on all ranks at the same point."""

@@ -80,7 +80,7 @@ class VesselExchange:
     area : (b,) array
         Area of each branch's wall in the mesh [m2].
     position, branch_of : (q, 3) and (q,) arrays
-        Points of the walls that exchange heat [m], and the number of the branch that each belongs to.
+        Points of the walls that exchange heat, in this rank's elements [m], and the number of the branch of each.
     """
 
     def __init__(
@@ -93,7 +93,8 @@ class VesselExchange:
         count, n = len(segments.branch), space.n_nodes
         matrix = sparse.csr_array((n, n))
         load = sparse.csr_matrix((count, n))
-        self._conductance: Array = np.zeros(count)
+        self._distribution = distribution = space.distribution
+        mine = distribution.without_ghosts(np.ones(n))
         walls = _walls(space, vessels, segments)
         for points, segment in walls:
             coefficient = 1.0 / (1.0 / segments.coefficient[segment] + points.depth / conductivity)
@@ -103,9 +104,10 @@ class VesselExchange:
                 sparse.csr_matrix((weight, (segment, np.arange(len(weight)))), shape=(count, len(weight)))
                 @ points.shape
             )
-            self._conductance += np.bincount(segment, weight, minlength=count)
-        self._load = sparse.csr_matrix(load)
-        self._transposed = sparse.csr_matrix(load.T)
+        self._load = sparse.csr_matrix(load @ sparse.diags_array(mine))
+        self._transposed = sparse.csr_matrix(self._load.T)
+        # The shape functions at a point add up to one.
+        self._conductance = distribution.comm.sum(np.asarray(self._load.sum(axis=1)).ravel())
         self._network = BloodNetwork(segments.upstream, segments.inlet, segments.capacity, self._conductance)
         # What little the mesh keeps of the tissue inside a vessel follows the blood, apart from the balance of heat.
         held = np.where(np.isnan(inside), 0.0, _RENEWAL * space.lumped_mass)
@@ -115,8 +117,10 @@ class VesselExchange:
         self.branch_of = segments.branch[
             np.concatenate([np.zeros(0, dtype=np.intp), *(segment for _, segment in walls)])
         ]
-        areas = np.concatenate([np.zeros(0), *(points.area for points, _ in walls)])
-        self.area = np.bincount(self.branch_of, areas, minlength=len(self.branches))
+        areas = np.concatenate([np.zeros(0), *(points.area * (points.shape @ mine) for points, _ in walls)])
+        self.area = distribution.comm.sum(
+            np.bincount(self.branch_of, areas, minlength=len(self.branches)).astype(np.float64)
+        )
 
     @property
     def n_branches(self) -> int:
@@ -133,7 +137,7 @@ class VesselExchange:
 
     def exchange(self, temperature: Array, blood: Array) -> Exchange:
         """What passes at a nodal temperature ``(n,)`` [K] to blood of the given temperature ``(s,)`` [K]."""
-        lost = self._load @ temperature - self._conductance * blood
+        lost = self._distribution.comm.sum(self._load @ temperature) - self._conductance * blood
         gained, outlet = self._network.gained(self._wall(temperature))
         leaving = np.full(self.n_branches, np.nan)
         leaving[self._branch_of_segment] = (
@@ -146,7 +150,7 @@ class VesselExchange:
 
     def _wall(self, temperature: Array) -> Array:
         """Mean temperature of the wall of each segment ``(s,)`` [K]; the reference where it is not in the mesh."""
-        theta = self._load @ (temperature - self.reference)
+        theta = self._distribution.comm.sum(self._load @ (temperature - self.reference))
         return self.reference + np.divide(
             theta, self._conductance, out=np.zeros_like(theta), where=self._conductance > 0.0
         )

@@ -19,7 +19,7 @@ _SPACING = 0.5e-3  # m: of the points along what heats, from which distances are
 
 
 def heat_carried(march: March, geometry: Geometry, vessels: Sequence[Vessel]) -> dict[str, Any]:
-    """Energy that each vessel and each of its branches carried off until now.
+    """Energy that each vessel and each of its branches carried off until now; all ranks call this.
 
     Parameters
     ----------
@@ -38,6 +38,8 @@ def heat_carried(march: March, geometry: Geometry, vessels: Sequence[Vessel]) ->
     if exchange is not None and len(exchange.position):
         nearest, _ = cKDTree(_heated(geometry)).query(exchange.position)
         np.minimum.at(distances, exchange.branch_of, nearest)
+    # Walls of a branch may lie in the parts of several ranks.
+    distances = march.problem.bioheat.space.mesh.distribution.comm.smallest(distances)
 
     def share(energy: float) -> float:
         return energy / energy_in if energy_in else 0.0

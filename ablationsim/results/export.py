@@ -1,4 +1,4 @@
-"""Files for other programs: fields for ParaView (.vtu, .pvd) and the surface of the zone (.stl). Lengths are in mm."""
+"""Files for other programs, in mm: fields for ParaView (.vtu, .pvtu, .pvd) and the surface of the zone (.stl)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def write_series(path: Path, frames: Sequence[tuple[float, str]]) -> None:
     path : Path
         File to write, ending in .pvd.
     frames : sequence of (float, str)
-        Time in s, and name of the .vtu file relative to this one.
+        Time in s, and name of the .vtu or .pvtu file relative to this one.
 
     Raises
     ------
@@ -65,9 +65,36 @@ def write_series(path: Path, frames: Sequence[tuple[float, str]]) -> None:
     collection = ElementTree.SubElement(root, "Collection")
     for time, name in frames:
         ElementTree.SubElement(collection, "DataSet", timestep=repr(float(time)), group="", part="0", file=name)
-    ElementTree.indent(root)
-    with replacing(path) as beside:
-        ElementTree.ElementTree(root).write(beside, encoding="utf-8", xml_declaration=True)
+    _write_xml(path, root)
+
+
+def write_pieces(path: Path, files: Sequence[str], fields: Sequence[str]) -> None:
+    """Write the .pvtu file that makes one of several .vtu files.
+
+    Parameters
+    ----------
+    path : Path
+        File to write, ending in .pvtu.
+    files : sequence of str
+        The .vtu files, as `write_fields` writes them, in the same folder.
+    fields : sequence of str
+        Names of their fields.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    root = ElementTree.Element("VTKFile", type="PUnstructuredGrid", version="0.1", byte_order="LittleEndian")
+    grid = ElementTree.SubElement(root, "PUnstructuredGrid", GhostLevel="0")
+    data = ElementTree.SubElement(grid, "PPointData")
+    for name in fields:
+        ElementTree.SubElement(data, "PDataArray", type="Float64", Name=name)
+    points = ElementTree.SubElement(grid, "PPoints")
+    ElementTree.SubElement(points, "PDataArray", type="Float64", NumberOfComponents="3")
+    for file in files:
+        ElementTree.SubElement(grid, "Piece", Source=file)
+    _write_xml(path, root)
 
 
 def write_surface(path: Path, surface: Surface, sectors: int = 96) -> None:
@@ -99,3 +126,9 @@ def write_surface(path: Path, surface: Surface, sectors: int = 96) -> None:
     grid = meshio.Mesh(points, [("triangle", closed.facets[whole])])
     with replacing(path) as beside:
         meshio.write(beside, grid, file_format="stl", binary=True)
+
+
+def _write_xml(path: Path, root: ElementTree.Element) -> None:
+    ElementTree.indent(root)
+    with replacing(path) as beside:
+        ElementTree.ElementTree(root).write(beside, encoding="utf-8", xml_declaration=True)

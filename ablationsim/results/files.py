@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,7 +64,12 @@ def make_folder(path: Path) -> None:
 
 def unwritable(path: Path, error: OSError) -> OutputError:
     """The error of a file or folder that cannot be written."""
+    advice = "Check the permissions of the folder and the space on its disk, or choose another folder with --output."
+    if isinstance(error, FileNotFoundError):
+        advice = (
+            f"Its folder was removed, or {platform.node()} does not see it: a run on several nodes needs a folder on a "
+            "file system that all of them share."
+        )
     return OutputError(
-        f"{path} cannot be written: {error.strerror or error}. Check the permissions of the folder and the space on "
-        "its disk, or choose another folder with --output. What was written before is untouched."
+        f"{path} cannot be written: {error.strerror or error}. {advice} What was written before is untouched."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablationsim.errors import OutputError
+from ablationsim.results.files import write_whole
 
 Floats = NDArray[np.float64]
-ARCHIVE = "fields.npz"
+ARCHIVE, FIELDS = "fields.npz", "fields"
+"""File of a run folder with all fields, and folder with those of each rank and those for other programs."""
 
 
 class Frames:
@@ -59,6 +62,20 @@ class Frames:
         for time, temperature in zip(arrays["frame_times"], arrays["frame_temperatures"], strict=True):
             frames.append(float(time), temperature)
         return frames
+
+
+def write_archive(path: Path, frames: Frames, fields: Mapping[str, Floats]) -> None:
+    """Write frames and final fields.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {**frames.to_arrays(), **fields}
+    np.savez_compressed(buffer, **arrays)
+    write_whole(path, buffer.getvalue())
 
 
 def read_frames(folder: Path) -> tuple[Frames, dict[str, Floats]]:

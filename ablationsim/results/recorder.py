@@ -1,18 +1,27 @@
-"""Watches a march: history, frames, checkpoints, and the folder that they are kept in."""
+"""Watches a march: history, frames, checkpoints, and the folder that they are kept in.
+
+On several ranks each has a recorder with the same history, and the temperatures of its own part of the mesh. Whatever
+is asked of all ranks is asked by all of them in the same order; the first one writes, shows progress, has the clock.
+"""
 
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
+from time import monotonic
+from typing import NoReturn
 
 import numpy as np
 
 from ablationsim.case import Case
-from ablationsim.errors import CheckpointError, Interrupted
+from ablationsim.errors import CheckpointError, Interrupted, Stopped
 from ablationsim.march import March
+from ablationsim.parallel import on_first
 from ablationsim.physics.antennas import MicrowaveSource
-from ablationsim.results import checkpoint
+from ablationsim.results.checkpoint import Checkpoints
 from ablationsim.results.files import write_whole
 from ablationsim.results.frames import Frames
 from ablationsim.results.history import History, columns_of, flow_columns
@@ -40,9 +49,14 @@ class Recorder:
     folder : Path or None
         Run folder for checkpoints and the history; None keeps everything in memory.
     progress : callable or None
-        Told about every step.
+        Told about every step, on the first rank.
     log : Log
         Told what the generators do, and about checkpoints.
+
+    Attributes
+    ----------
+    stop_signal : int
+        Number of a signal that asks for an end after the step under way; 0 without one. One rank's is enough.
     """
 
     def __init__(self, case: Case, march: March, folder: Path | None, progress: Progress | None, log: Log) -> None:
@@ -50,9 +64,14 @@ class Recorder:
         self.names = [applicator.name for applicator in case.applicators]
         self.history = History(columns_of(case))
         self.frames = Frames()
-        self.stop_requested = False
+        self.stop_signal = 0
+        mesh = march.problem.bioheat.space.mesh
+        self._comm = mesh.distribution.comm
+        self._checkpoints = (
+            None if folder is None else Checkpoints(folder / "checkpoint", mesh.distribution, len(mesh.points))
+        )
         self._hash = case_hash(case)
-        self._saved_at = 0.0
+        self._saved_at = monotonic()
         self._logged_events = 0
         if march.state.time == 0.0:
             self._record()
@@ -77,24 +96,30 @@ class Recorder:
         Raises
         ------
         Interrupted
-            If a stop was requested; a checkpoint has been written before.
+            If a signal asked any rank to stop; a checkpoint has been written before.
         """
         self._record()
         time = march.state.time
-        if self.progress is not None:
+        if self.progress is not None and self._comm.rank == 0:
             self.progress(time, self._describe())
         for event_time, text in self.events[self._logged_events :]:
             self.log.write(f"t = {event_time:.3f} s: {text}")
         self._logged_events = len(self.events)
-        if self.stop_requested:
+        # Ranks get signals at different moments, and only one clock counts.
+        due = self._comm.rank == 0 and monotonic() - self._saved_at >= self.case.time.checkpoint_interval
+        stop_signal, due = self._comm.largest(np.array([float(self.stop_signal), float(due)]))
+        if stop_signal or due:
             self.save()
-            where = "Nothing is kept, because the run has no folder."
-            if self.folder is not None:
-                where = f"Its state is kept in {self.folder}."
-            raise Interrupted(f"The run was stopped at {time:.1f} s of simulated time. {where}")
-        if time - self._saved_at >= self.case.time.checkpoint_interval:
-            self.save()
+        if stop_signal:
+            self._stop(signal.Signals(int(stop_signal)))
         return False
+
+    def _stop(self, number: signal.Signals) -> NoReturn:
+        kept = "Nothing is kept, because the run has no folder."
+        if self.folder is not None:
+            kept = f"Its state is kept in {self.folder}."
+        kind = Interrupted if number == signal.SIGINT else Stopped
+        raise kind(f"The run was stopped by {number.name} at {self.march.state.time:.1f} s of simulated time. {kept}")
 
     def _record(self) -> None:
         march, state = self.march, self.march.state
@@ -113,13 +138,13 @@ class Recorder:
                 first.current,
                 first.impedance,
                 first.tip_temperature - ZERO_CELSIUS,
-                float(np.max(state.temperature)) - ZERO_CELSIUS,
+                self._comm.largest(float(np.max(state.temperature, initial=0.0))) - ZERO_CELSIUS,
                 1e6 * zone_volume(space.mesh, march.problem.level(state.damage), space.whole_volume),
                 state.energy.generator,
                 march.stored,
                 state.energy.lost,
                 *(march.flows.get(column, 0.0) for column in flow_columns(self.case)),
-                *(march.problem.probes @ state.temperature - ZERO_CELSIUS),
+                *(march.problem.probes(state.temperature) - ZERO_CELSIUS),
                 *(
                     value
                     for r in (march.readings if len(self.names) > 1 else [])
@@ -142,44 +167,52 @@ class Recorder:
         Raises
         ------
         OutputError
-            If the folder cannot be written.
+            On all ranks, if any of them cannot write.
         """
-        if self.folder is None:
+        if self.folder is None or self._checkpoints is None:
             return
-        state = self.march.state
-        meta, arrays = self.march.snapshot()
-        meta |= {"time_s": state.time, "case_sha256": self._hash}
-        arrays |= {"history": self.history.table, **self.frames.to_arrays()}
-        checkpoint.save(self.folder / "checkpoint", meta, arrays)
-        write_whole(self.folder / "history.csv", self.history.to_csv())
-        self.log.write(f"t = {state.time:.3f} s: checkpoint")
-        self._saved_at = state.time
+        meta, nodal, arrays = self.march.snapshot()
+        frames = self.frames.to_arrays()
+        meta |= {"case_sha256": self._hash}
+        nodal |= {"frame_temperatures": frames["frame_temperatures"]}
+        arrays |= {"frame_times": frames["frame_times"], "history": self.history.table}
+        self._checkpoints.save(meta, nodal, arrays)
+        path = self.folder / "history.csv"
+        on_first(self._comm, lambda: write_whole(path, self.history.to_csv()))
+        self.log.write(f"t = {self.march.state.time:.3f} s: checkpoint")
+        self._saved_at = monotonic()
 
     def restore(self) -> list[str]:
-        """Continue from the newest sound checkpoint; returns warnings about damaged ones.
+        """Continue from the newest sound checkpoint; returns warnings about what is odd with it.
 
         Raises
         ------
         CheckpointError
             If there is none that fits.
         """
-        assert self.folder is not None
-        meta, arrays, warnings = checkpoint.load(self.folder / "checkpoint")
+        assert self._checkpoints is not None
+        saved = self._checkpoints.load()
         try:
-            if meta["case_sha256"] != self._hash:
+            if saved.meta["case_sha256"] != self._hash:
                 raise ValueError("it was written for another one")
-            self.history = History.from_table(self.history.columns, arrays["history"])
-            self.frames = Frames.from_arrays(arrays)
-            self.march.restore(meta, arrays)
+            self.history = History.from_table(self.history.columns, saved.arrays["history"])
+            self.frames = Frames.from_arrays({**saved.nodal, **saved.arrays})
+            self.march.restore(saved.meta, saved.nodal, saved.arrays)
         except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(
                 f"The checkpoint in {self.folder} does not belong to this case ({error}). Start again without "
                 "--resume and with --overwrite."
             ) from error
-        self._saved_at = self.march.state.time
+        self._saved_at = monotonic()
         self._logged_events = len(self.events)
-        self.log.write(f"resumed at t = {self._saved_at:.3f} s")
-        return [f"{warning}; the run went on from the one before it, at {self._saved_at:.1f} s" for warning in warnings]
+        time = self.march.state.time
+        self.log.write(f"resumed at t = {time:.3f} s")
+        notes = [f"{found}; the run went on from the one before it, at {time:.1f} s" for found in saved.passed_over]
+        if saved.program != version("ablationsim"):
+            notes.append(
+                f"version {saved.program} of ablationsim ran this case until {time:.1f} s, another one from there"
+            )
+        return notes
 
 
 def _same(time: float, other: float | None) -> bool:

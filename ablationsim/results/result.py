@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from ablationsim.case import Case
 from ablationsim.errors import CaseError, GeometryError, MeshError, OutputError
 from ablationsim.mesh.mesh import Mesh
-from ablationsim.results.frames import Frames, read_frames
+from ablationsim.results import pieces
+from ablationsim.results.frames import ARCHIVE, FIELDS, Frames, read_frames
 from ablationsim.results.history import History, columns_of
 from ablationsim.units import ZERO_CELSIUS
 from ablationsim.zone import ZoneMetrics
@@ -33,7 +34,7 @@ class Result:
     case : Case
         What was simulated.
     mesh : Mesh
-        The tissue.
+        The tissue; the part of this rank after a distributed run, until the result is read back from its folder.
     history : History
         A row a time step; ``result.history["power_w"]`` is a column.
     frames : Frames
@@ -74,7 +75,7 @@ class Result:
         return ZoneMetrics(**{key: self.document[key] for key in ZoneMetrics.__dataclass_fields__})
 
     def temperature(self, points: ArrayLike, t: float) -> Floats:
-        """Temperature at points in the tissue.
+        """Temperature at points in the tissue; of a distributed result, all ranks have to ask for the same.
 
         Parameters
         ----------
@@ -94,7 +95,7 @@ class Result:
         GeometryError
             If a point lies outside the tissue or the time outside the run.
         """
-        from ablationsim.fem.probing import probe_matrix
+        from ablationsim.fem.probing import Probes
         from ablationsim.problem import mesh_coordinates
 
         positions = np.atleast_2d(np.asarray(points, dtype=np.float64))
@@ -103,15 +104,15 @@ class Result:
         times = self.frames.times
         if not times[0] <= t <= times[-1] + 1e-9:
             raise GeometryError(f"t = {t:g} s is outside the run, which lasts from 0 to {times[-1]:g} s.")
-        matrix = probe_matrix(self.mesh, mesh_coordinates(self.mesh, positions), reach=2e-3)
+        probes = Probes.at(self.mesh, mesh_coordinates(self.mesh, positions), reach=2e-3)
         after = min(max(int(np.searchsorted(times, t)), 1), len(times) - 1)
         share = (t - times[after - 1]) / (times[after] - times[after - 1])
-        before, later = (matrix @ self.frames.temperature(i) for i in (after - 1, after))
+        before, later = (probes(self.frames.temperature(i)) for i in (after - 1, after))
         return before + min(share, 1.0) * (later - before) - ZERO_CELSIUS
 
     @classmethod
     def load(cls, folder: str | Path) -> Result:
-        """Read a finished run folder.
+        """Read a finished run folder, whole also if the run was distributed.
 
         Raises
         ------
@@ -128,14 +129,19 @@ class Result:
                 f"{folder} holds no finished run (zone.json is missing). If the run was interrupted, finish it with "
                 "'ablationsim run CASE --output FOLDER --resume'."
             )
-        frames, fields = read_frames(folder)
+        mesh = None
+        if pieces.present(folder / FIELDS) and not (folder / ARCHIVE).exists():
+            mesh, frames, fields = pieces.read_pieces(folder / FIELDS)
+        else:
+            frames, fields = read_frames(folder)
         history = History.read(folder / "history.csv")
         try:
             document = json.loads((folder / "zone.json").read_text(encoding="utf-8"))
             resolved = json.loads((folder / "resolved.json").read_text(encoding="utf-8"))
             if (document["schema"], document["version"]) != (SCHEMA, VERSION):
                 raise ValueError(f"zone.json is of {document['schema']} {document['version']}, not {SCHEMA} {VERSION}")
-            mesh = read_mesh(folder / "mesh.vtu", axisymmetric=resolved["run"]["axisymmetric"])
+            if mesh is None:
+                mesh = read_mesh(folder / "mesh.vtu", axisymmetric=resolved["run"]["axisymmetric"])
             result = cls(Case.from_resolved(resolved), mesh, history, frames, fields, document, resolved["run"], folder)
             _check(result)
         except (CaseError, MeshError, OSError, ValueError, TypeError) as error:

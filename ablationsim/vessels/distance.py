@@ -35,9 +35,10 @@ class WallDistance:
     def __call__(self, points: Floats) -> Floats:
         """Distance of each of the points ``(p, 3)``, shape (p,), in metres."""
         points = np.ascontiguousarray(points)
-        _, near = self._tree.query(points, k=min(_CANDIDATES, len(self._corners)))
+        count = min(_CANDIDATES, len(self._corners))
+        _, near = self._tree.query(points, k=count)
         result = np.empty(len(points))
-        _signed_distance(points, near.reshape(len(points), -1), self._corners, self._normals, result)
+        _signed_distance(points, near.reshape(len(points), count), self._corners, self._normals, result)
         return result
 
 

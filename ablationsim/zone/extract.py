@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ablationsim.errors import SolverError
 from ablationsim.mesh.mesh import Mesh
+from ablationsim.zone.cut import cut_cells
 from ablationsim.zone.marching import Ints, contour
 
 Floats = NDArray[np.float64]
@@ -175,7 +176,8 @@ def zone_volume(mesh: Mesh, level: Floats, cell_volumes: Floats | None = None) -
     """Return the volume of the zone {level > 0} inside the mesh, in m3.
 
     Exact for the linear interpolant of the level, with the weight 2 pi r when the mesh is axisymmetric. The mesh holds
-    tissue only, so this is the volume of coagulated tissue: the track of the needle is not in it.
+    tissue only, so this is the volume of coagulated tissue: the track of the needle is not in it. Every rank
+    gets the volume in all of a distributed mesh.
 
     Parameters
     ----------
@@ -193,15 +195,23 @@ def zone_volume(mesh: Mesh, level: Floats, cell_volumes: Floats | None = None) -
     """
     from ablationsim.fem.cutting import volume_above_zero
 
-    level = _checked(mesh, level)
-    volumes = mesh.cell_volumes() if cell_volumes is None else cell_volumes
-    return float(volume_above_zero(mesh.points, mesh.cells, level, volumes, mesh.axisymmetric))
+    level = _one_each(mesh, level)
+    own = mesh.distribution.own_cells
+    volume = np.nan  # of a level that is not finite, which all ranks learn of with the sum
+    if np.isfinite(level).all():
+        volumes = mesh.cell_volumes() if cell_volumes is None else cell_volumes
+        volume = float(volume_above_zero(mesh.points, own(mesh.cells), level, own(volumes), mesh.axisymmetric))
+    total = mesh.distribution.comm.sum(volume)
+    if np.isnan(total):
+        raise _broken_down(mesh, level)
+    return total
 
 
 def zone_surface(mesh: Mesh, level: Floats) -> Surface:
     """Return the surface {level = 0} of the zone inside the tissue.
 
-    It is open where the zone meets an applicator or the edge of the domain; `Surface.enclosing` closes it.
+    It is open where the zone meets an applicator or the edge of the domain; `Surface.enclosing` closes it. Every
+    rank gets the surface in all of a distributed mesh.
 
     Parameters
     ----------
@@ -220,27 +230,37 @@ def zone_surface(mesh: Mesh, level: Floats) -> Surface:
     SolverError
         When the level is not finite everywhere.
     """
-    level = _checked(mesh, level)
+    level, comm = _one_each(mesh, level), mesh.distribution.comm
+    largest = comm.largest(float(np.abs(level).max(initial=0.0)) if np.isfinite(level).all() else np.inf)
+    if np.isinf(largest):
+        raise _broken_down(mesh, level)
     # Zeros within rounding of a node are put on it: slivers would not survive a file of single precision.
-    level = np.where(np.abs(level) <= NODE_SNAP * np.abs(level).max(initial=0.0), 0.0, level)
-    zero = contour(mesh.cells, level)
-    points = zero.interpolate(mesh.points)
-    if mesh.axisymmetric and len(points):
+    points, cells, level = cut_cells(mesh, np.where(np.abs(level) <= NODE_SNAP * largest, 0.0, level))
+    zero = contour(cells, level)
+    points = zero.interpolate(points)
+    if mesh.axisymmetric:
         # Mesh generators leave nodes of the axis at radii of rounding size.
-        points[points[:, 0] < 1e-9 * np.ptp(mesh.points[:, 1]), 0] = 0.0
+        height = comm.largest(float(mesh.points[:, 1].max())) - comm.smallest(float(mesh.points[:, 1].min()))
+        points[points[:, 0] < 1e-9 * height, 0] = 0.0
     return Surface(points, zero.facets, mesh.axisymmetric)
 
 
-def _checked(mesh: Mesh, level: Floats) -> Floats:
+def _one_each(mesh: Mesh, level: Floats) -> Floats:
     level = np.asarray(level, dtype=np.float64)
     if level.shape != (len(mesh.points),):
         raise SolverError(f"The zone needs one level for each of {len(mesh.points)} nodes, got shape {level.shape}.")
-    if not np.isfinite(level).all():
-        raise SolverError(
-            f"The level of the zone is not finite at {np.count_nonzero(~np.isfinite(level))} of {len(level)} nodes; "
-            "the temperature or damage field it comes from has broken down."
-        )
     return level
+
+
+def _broken_down(mesh: Mesh, level: Floats) -> SolverError:
+    """The error of a level that is not finite; called by all ranks."""
+    distribution = mesh.distribution
+    count = distribution.comm.sum(float(np.count_nonzero(~np.isfinite(distribution.own(level)))))
+    total, _ = distribution.totals(len(level), len(mesh.cells))
+    return SolverError(
+        f"The level of the zone is not finite at {count:.0f} of {total} nodes; the temperature or damage field it "
+        "comes from has broken down."
+    )
 
 
 def _without_degenerate(triangles: Ints) -> Ints:

@@ -86,7 +86,7 @@ class ZoneMetrics:
 def measure(
     mesh: Mesh, level: Floats, tip: ArrayLike = (0.0, 0.0, 0.0), axis: ArrayLike = (0.0, 0.0, 1.0)
 ) -> ZoneMetrics:
-    """Measure the zone {level > 0}.
+    """Measure the zone {level > 0}; every rank gets the same of all of a distributed mesh.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def measure(
     volume = zone_volume(mesh, level)
     outer = zone_surface(mesh, level).enclosing()
     rim = mesh.facets.get("outer")
-    reaches = rim is not None and bool((np.asarray(level)[rim] > 0).any())
+    reaches = rim is not None and mesh.distribution.comm.any(bool((np.asarray(level)[rim] > 0).any()))
     if not len(outer.facets):  # nothing, or all there is
         return ZoneMetrics(volume * MILLILITRES, pieces=int(volume > 0), reaches_boundary=reaches)
     used = outer.points[np.unique(outer.facets)]

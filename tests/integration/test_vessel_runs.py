@@ -38,7 +38,6 @@ def forked(small, tmp_path_factory):
     document = tomllib.loads(small + VESSEL.format(file=file))
     document["protocol"] = [{"mode": "power", "power": "60 W", "duration": "10 s"}]
     document["tissue"] = {"set": "liver_human"}
-    document["time"] = {"checkpoint_interval": "2 s"}
     return ablationsim.Case.from_dict(document)
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pickle
 import tomllib
 from typing import get_args
 
@@ -515,3 +516,20 @@ def test_the_default_domain_leaves_room_for_the_shaft_that_an_antenna_warms():
     radiating = case.applicators[0].device.applicator.sections[0].length
     assert case.domain.height == pytest.approx(50e-3 + radiating + 80e-3, abs=1e-3)
     assert case.domain.centre[2] - 0.5 * case.domain.height == pytest.approx(-50e-3, abs=1e-3)
+
+
+def test_how_often_a_checkpoint_is_written_does_not_make_another_case(one):
+    case = Case.from_dict(one)
+    assert case.time.checkpoint_interval == 300.0
+    often = Case.from_dict({**one, "time": {"checkpoint_interval": "1 min"}})
+    accurate = Case.from_dict({**one, "time": {"tolerance": 0.5}})
+    assert often != case
+    assert often.decisive() == case.decisive() != accurate.decisive()
+    assert often.resolved()["time"]["checkpoint_interval"] == 60.0
+
+
+def test_a_refusal_is_the_same_in_another_process():
+    error = CaseError(["one is wrong", "so is two"], "case.toml")
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error)
+    assert (again.problems, again.source) == (error.problems, error.source)

@@ -184,7 +184,7 @@ def test_restored_solver_gives_the_same_numbers(restored_after: int) -> None:
     outer = np.full(len(first.outer_nodes), 0.2)
     for step in range(restored_after):
         first.solve(sigma_at(first, step), outer)
-    second.restore(first.state())
+    second.restore(*first.state())
     for step in range(restored_after, restored_after + 3):
         one = first.solve(sigma_at(first, step), outer)
         two = second.solve(sigma_at(second, step), outer)

@@ -19,6 +19,7 @@ from ablationsim.fem.pattern import connect
 from ablationsim.fem.portions import Portions
 from ablationsim.fem.space import P1Space
 from ablationsim.fem.stiffness import Matrix, times
+from ablationsim.mesh.distribution import WHOLE
 from ablationsim.mesh.ordering import renumbered
 
 SINGLE = 4.0 * np.finfo(np.float32).eps
@@ -323,7 +324,7 @@ def test_newton_solves_the_equation_across_the_steep_band(space: P1Space) -> Non
     known = mass * (np.interp(start, grid, enthalpy) + np.random.default_rng(0).choice([0.0, 1e9, 2.4e9], len(mass)))
     theta = np.zeros(len(mass))
     steps = newton.solve_enthalpy(
-        space.scatter.pattern, matrix, mass, losses, known, weight, table, theta, start, 1e-16 * mass.sum(), 200
+        space.scatter.pattern, matrix, mass, losses, known, weight, table, theta, start, 1e-16 * mass.sum(), 200, WHOLE
     )
     assert steps > 0
     plain = stiffness(space, 0.5)
@@ -372,7 +373,7 @@ def test_guess_is_exact_for_a_cubic_in_time(space: P1Space) -> None:
     def solution(t: float) -> np.ndarray:
         return parts[0] + t * parts[1] + t**2 * parts[2] + t**3 * parts[3]
 
-    guess = Guess(space.n_nodes)
+    guess = Guess(space.n_nodes, WHOLE)
     times_ = [0.0, 0.1, 0.25, 0.3, 0.5, 0.6]
     for before, after in pairwise(times_):
         guess.remember(solution(before), solution(after))
@@ -387,5 +388,5 @@ def test_guess_without_a_past_changes_nothing(space: P1Space) -> None:
     matrix, plain = matrix_of(space)
     x = random(space.n_nodes)
     kept = x.copy()
-    Guess(space.n_nodes).improve(space.scatter.pattern, matrix, plain @ x + 1.0, x)
+    Guess(space.n_nodes, WHOLE).improve(space.scatter.pattern, matrix, plain @ x + 1.0, x)
     assert np.array_equal(x, kept)

@@ -165,3 +165,17 @@ def test_a_jump_is_enclosed(jump: float) -> None:
 
 def test_no_place_inside_is_past() -> None:
     assert crossing(lambda x: -1.0, -1.0, 5.0, 0.05, 1e-3) is None
+
+
+@given(st.floats(1e-7, 1e3))
+def test_rounded_steps_are_a_little_shorter_and_do_not_show_the_last_digits(step: float) -> None:
+    short = rounded(step)
+    assert step * (1.0 - 2.0**-9) <= short <= step
+    assert rounded(short) == short
+    # What lies between two neighbouring values is rounded to the lower one, whatever its last digits.
+    middle = short * (1.0 + 2.0**-12)
+    assert rounded(middle * (1.0 + 1e-12)) == rounded(middle * (1.0 - 1e-12)) == short
+
+
+def test_steps_without_a_limit_stay_so() -> None:
+    assert rounded(math.inf) == math.inf

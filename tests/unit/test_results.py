@@ -1,4 +1,4 @@
-"""The parts of the run folder: history, frames, checkpoints, whole files, and reading a result back."""
+"""The parts of the run folder: history, frames, whole files, and reading a result back."""
 
 import json
 import math
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import ablationsim
-from ablationsim.errors import AblationSimError, CheckpointError, GeometryError, OutputError
-from ablationsim.results import Result, checkpoint, run_folder
+from ablationsim.errors import AblationSimError, GeometryError, OutputError
+from ablationsim.results import Result, run_folder
 from ablationsim.results.files import replacing, write_whole
 from ablationsim.results.frames import Frames
 from ablationsim.results.history import History
@@ -63,43 +63,6 @@ def test_a_file_is_whole_or_as_before(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
     write_whole(path, "new")
     assert path.read_text() == "new"
-
-
-def test_two_checkpoints_are_kept_and_the_newest_is_read(tmp_path):
-    for time in (1.0, 2.0, 3.0):
-        checkpoint.save(tmp_path, {"time_s": time}, {"x": np.array([time])})
-    assert len(list(tmp_path.iterdir())) == 2
-    meta, arrays, warnings = checkpoint.load(tmp_path)
-    assert (meta["time_s"], arrays["x"][0], warnings) == (3.0, 3.0, [])
-
-
-@pytest.mark.parametrize("harm", ["torn", "flipped", "empty", "foreign", "folder"])
-def test_a_damaged_checkpoint_is_recognised(harm, tmp_path):
-    for time in (1.0, 2.0):
-        checkpoint.save(tmp_path, {"time_s": time}, {"x": np.array([time])})
-    newest = max(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
-    content = newest.read_bytes()
-    match harm:
-        case "torn":
-            newest.write_bytes(content[:-10])
-        case "flipped":
-            newest.write_bytes(content[:200] + bytes([content[200] ^ 1]) + content[201:])
-        case "empty":
-            newest.write_bytes(b"")
-        case "foreign":
-            newest.write_bytes(b"PK\x03\x04" + content)
-        case "folder":
-            newest.unlink()
-            newest.mkdir()
-    meta, _, warnings = checkpoint.load(tmp_path)
-    assert meta["time_s"] == 1.0
-    assert len(warnings) == 1
-    assert str(newest) in warnings[0]
-
-
-def test_no_checkpoint_is_an_error(tmp_path):
-    with pytest.raises(CheckpointError, match="holds no checkpoint"):
-        checkpoint.load(tmp_path)
 
 
 def test_a_result_read_back_is_the_one_in_memory(small_run):

@@ -12,8 +12,10 @@ from verification.cases_meshes import Array
 from ablationsim.device.generator import Controller
 from ablationsim.device.profile import GeneratorSpec
 from ablationsim.device.protocol import VoltageStep
+from ablationsim.fem.probing import Probes
 from ablationsim.fem.space import P1Space
 from ablationsim.march import March
+from ablationsim.mesh.distribution import WHOLE
 from ablationsim.physics.bioheat import Bioheat, CooledSurface
 from ablationsim.physics.circuit import Channel
 from ablationsim.physics.damage import DamageModel
@@ -125,7 +127,7 @@ def build_march(
     sensor: int = 0,
 ) -> March:
     """A march of the coupled problem; without controllers one volt is held on the first terminal for a long time."""
-    sensors = sparse.csr_matrix(([1.0], ([0], [sensor])), shape=(1, space.n_nodes))
+    sensors = Probes(sparse.csr_matrix(([1.0], ([0], [sensor])), shape=(1, space.n_nodes)), WHOLE)
     controllers = controllers or [hold(1.0, 1e9)]
     bioheat = Bioheat(space, material, cooled, reference=initial)
     factor = np.ones(space.n_nodes)
@@ -134,7 +136,7 @@ def build_march(
         source=TimedSource(space, bioheat.tables, electric, channels or [Channel((0,))], factor),
         damage=damage,
         thermocouples=[sensors] * len(controllers),
-        probes=sensors[:0],
+        probes=Probes(sensors.matrix[:0], WHOLE),
         initial_temperature=initial,
         control=TimeControl(tolerance, longest_step),
     )

@@ -1,0 +1,1 @@
+"""Studies: many runs of one case with some of its keys varied, on this machine or on a cluster."""
