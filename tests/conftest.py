@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import ablationsim
-from ablationsim.cli import main, running, studies
+from ablationsim.cli import main, running, studies, sweeping
 
 SMALL = """
 title = "Small case"
@@ -101,7 +101,7 @@ def quick_cli(monkeypatch, capsys) -> Callable[..., subprocess.CompletedProcess[
         command = ["ablationsim", *map(str, words)]
         monkeypatch.setattr(sys, "argv", command)
         # The number of threads is a matter of the process.
-        for module in (running, studies):
+        for module in (running, studies, sweeping):
             monkeypatch.setattr(module, "limit_threads", lambda count: None)
         with pytest.raises(SystemExit) as left:
             main()

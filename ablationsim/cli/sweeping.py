@@ -106,14 +106,17 @@ def status(folder: StudyFolder) -> None:
     limit_threads(None)
     from rich.console import Console
 
+    from ablationsim.results.log import LOG
     from ablationsim.study.sweep.manifest import MANIFEST, Manifest
     from ablationsim.study.sweep.slurm import SLURM, queued
     from ablationsim.study.sweep.standing import standing, standings
     from ablationsim.study.sweep.summary import counts, run_text, running_table, trouble_table
 
     console = Console()
-    if not (folder / MANIFEST).exists() and (folder / "resolved.json").exists():
-        console.print(f"{folder}: {run_text(standing(folder))}", highlight=False, soft_wrap=True)
+    if not (folder / MANIFEST).exists() and (folder / LOG).exists():
+        last = (folder / LOG).read_text(encoding="utf-8").splitlines()[-1:]
+        for line in [run_text(standing(folder)), *(f"last line of its log: {line}" for line in last)]:
+            console.print(line, highlight=False, soft_wrap=True)
         return
     manifest = Manifest.read(folder)
     found = list(standings(folder, manifest.runs))
@@ -180,8 +183,9 @@ def _run_here(folder: Path, manifest: Manifest, todo: list[Run], jobs: int, thre
     from ablationsim.errors import Interrupted
     from ablationsim.study.sweep.local import run_here
 
-    # A terminal that is closed stops the runs like Ctrl-C.
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        # A terminal that is closed stops the runs like Ctrl-C, unless nohup was asked to see to that.
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         with _study_bars(manifest, len(todo)) as told:
             run_here(folder, todo, jobs, threads, told)

@@ -56,8 +56,8 @@ SlurmdTimeout=60
 SlurmdParameters=config_overrides
 NodeName={host} NodeAddr=127.0.0.1 NodeHostname={host} CPUs={cores} Boards=1 SocketsPerBoard=1 CoresPerSocket={cores} \
 ThreadsPerCore=1 RealMemory=8192 State=UNKNOWN
-PartitionName=low  Nodes={host} Default=YES PriorityTier=1  PreemptMode=REQUEUE GraceTime=0 MaxTime=INFINITE DefaultTime=10
-PartitionName=high Nodes={host} Default=NO  PriorityTier=10 PreemptMode=OFF     GraceTime=0 MaxTime=INFINITE DefaultTime=10
+PartitionName=low  Nodes={host} Default=YES PriorityTier=1  PreemptMode=REQUEUE GraceTime=0 DefaultTime=10
+PartitionName=high Nodes={host} Default=NO  PriorityTier=10 PreemptMode=OFF     GraceTime=0 DefaultTime=10
 """
 
 
@@ -123,10 +123,10 @@ class LocalSlurm:
 
     def down(self) -> None:
         """End all jobs and the daemons that `up` has started."""
-        left = self._client("squeue", "--noheader", "--format=%A").stdout.split()
+        left = self.client("squeue", "--noheader", "--format=%A", code=None).stdout.split()
         if left:
-            self._client("scancel", *sorted(set(left)))
-            _until(lambda: not self._client("squeue", "--noheader").stdout.strip(), 60.0, self._why)
+            self.client("scancel", *sorted(set(left)), code=None)
+            _until(lambda: not self.client("squeue", "--noheader", code=None).stdout.strip(), 60.0, self._why)
         for daemon in reversed(self._daemons):
             daemon.terminate()
         for daemon in self._daemons:
@@ -137,11 +137,23 @@ class LocalSlurm:
         return self.client("sbatch", "--parsable", *words, cwd=cwd, environment=environment).stdout.strip()
 
     def client(
-        self, *words: str | Path, cwd: Path | None = None, environment: dict[str, str] | None = None
+        self,
+        *words: str | Path,
+        cwd: Path | None = None,
+        environment: dict[str, str] | None = None,
+        code: int | None = 0,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command of Slurm, which has to succeed."""
-        done = self._client(*words, cwd=cwd, environment=environment)
-        assert done.returncode == 0, f"{done.args}: {done.stdout}{done.stderr}"
+        """Run a command of Slurm, which has to end with an exit code (None: any)."""
+        done = subprocess.run(
+            [str(word) for word in words],
+            capture_output=True,
+            text=True,
+            env={**self.environment, **(environment or {})},
+            cwd=cwd or self.folder,
+            timeout=300.0,
+        )
+        said = f"{done.args} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        assert code is None or done.returncode == code, said
         return done
 
     def record(self, job: str) -> dict[str, str]:
@@ -178,20 +190,8 @@ class LocalSlurm:
                 subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment)
             )
 
-    def _client(
-        self, *words: str | Path, cwd: Path | None = None, environment: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(word) for word in words],
-            capture_output=True,
-            text=True,
-            env={**self.environment, **(environment or {})},
-            cwd=cwd or self.folder,
-            timeout=300.0,
-        )
-
     def _node(self) -> str:
-        return self._client("sinfo", "--noheader", "--partition=low", "--format=%t").stdout.strip()
+        return self.client("sinfo", "--noheader", "--partition=low", "--format=%t", code=None).stdout.strip()
 
     def _why(self) -> str:
         logs = sorted([*self.folder.glob("*.log"), self.folder / "munge" / "log"])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablationsim.pace import FIRST_STEP, Pace, crossing, time_until
+from ablationsim.pace import FIRST_STEP, Pace, crossing, rounded, time_until
 
 
 def smooth(scale: float) -> Callable[[float], float]:

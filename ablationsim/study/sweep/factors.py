@@ -130,20 +130,15 @@ def _limits(place: str, table: DrawnKey, key: Key, problems: list[str]) -> Limit
         problems.append(f"{place}: {key.text} is not a single quantity, so that nothing lies between limits{hint}")
         return None
     before = len(problems)
-    numbers = {}
-    for name in ("low", "high", "mean", "sd"):
-        value = getattr(table, name)
-        if value is None:
-            continue
-        # The spread of a temperature is a difference.
-        spread = name == "sd" and dimension == "temperature"
-        try:
-            numbers[name] = parse(value, "temperature_difference" if spread else dimension)
-        except ValueError as error:
-            problems.append(f"{place}.{name} {error}")
-    for name in ("low", "high"):
-        if name in numbers:
-            _read(key, getattr(table, name), f"{place}.{name}", problems)
+    numbers = {name: _read(key, getattr(table, name), f"{place}.{name}", problems) for name in ("low", "high")}
+    if table.distribution == "normal":
+        # The mean may lie outside of the limits; the spread of a temperature is a difference.
+        spread = "temperature_difference" if dimension == "temperature" else dimension
+        for name, kind in (("mean", dimension), ("sd", spread)):
+            try:
+                numbers[name] = parse(getattr(table, name), kind)
+            except ValueError as error:
+                problems.append(f"{place}.{name} {error}")
     if len(problems) == before:
         limits = Limits(dimension, table.distribution, **numbers)
         problems += [f"{place}: {problem}" for problem in limits.problems(table.model_dump())]

@@ -196,6 +196,8 @@ def _script(folder: Path, stem: str, elements: int, wishes: Wishes, name: str) -
         f"--output={shlex.quote(str(folder / SLURM))}/%A_%a.log",
         *wishes.extra,
     ]
+    if any("\n" in option for option in options):
+        raise ClusterError("An option of Slurm has a line break in it, which would end its line in the script.")
     launch = f"srun --mpi={wishes.mpi} --ntasks={wishes.ranks} --kill-on-bad-exit=1 " if wishes.ranks > 1 else ""
     words = [sys.executable, "-m", "ablationsim.cli", "work", str(folder)]
     return _TEXT.format(

@@ -30,7 +30,9 @@ def plan_text(plan: Plan) -> str:
 
 def run_text(one: Standing) -> str:
     """How far a single run is."""
-    parts = [str(one.state)]
+    # Only what a study starts says that it is alive.
+    unknown = one.state is State.INTERRUPTED and not one.host
+    parts = ["interrupted, or still under way" if unknown else str(one.state)]
     if one.state is State.RUNNING and one.end_s:
         parts.append(f"{one.time_s:.0f} of {one.end_s:.0f} s simulated")
     if one.wall_s is not None:
