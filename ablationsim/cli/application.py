@@ -10,7 +10,7 @@ import typer
 
 from ablationsim.cli.console import end
 from ablationsim.errors import AblationSimError
-from ablationsim.parallel.launcher import only_first_speaks
+from ablationsim.parallel.launcher import launched, only_first_speaks, refuse
 
 app = typer.Typer(
     name="ablationsim",
@@ -21,6 +21,18 @@ app = typer.Typer(
 )
 devices = typer.Typer(help="The device profiles.", no_args_is_help=True)
 app.add_typer(devices, name="devices")
+
+
+@app.callback()
+def started(context: typer.Context) -> None:
+    """Predict thermal ablation zones in the liver. Research use only; not a medical device."""
+    launch = launched()
+    if context.invoked_subcommand != "run" and launch is not None and (launch.size or 1) > 1:
+        refuse(
+            launch,
+            f"{launch.text} of 'ablationsim {context.invoked_subcommand}', and all would do the same. Only 'run' goes "
+            "over ranks: start the other commands once, without a launcher.",
+        )
 
 
 def main() -> None:

@@ -22,10 +22,9 @@ from ablationsim.cli.console import (
     show_report,
     stoppable,
 )
-from ablationsim.errors import LaunchError
 from ablationsim.parallel.communicator import ALONE, Communicator
 from ablationsim.parallel.failure import together
-from ablationsim.parallel.launcher import launched, start
+from ablationsim.parallel.launcher import launched, refuse, start
 
 if TYPE_CHECKING:
     from ablationsim.case import Case
@@ -83,9 +82,10 @@ def ranks_for(engine: Engine) -> Communicator:
     if engine is Engine.IN_PROCESS:
         launch = launched()
         if launch is not None and launch.size != 1:
-            raise LaunchError(
+            refuse(
+                launch,
                 f"{launch.text}, and --engine in-process is for one: all would write the same files. Leave the option "
-                "out, or start one process."
+                "out, or start one process.",
             )
         return ALONE
     return start(always=engine is Engine.PETSC)

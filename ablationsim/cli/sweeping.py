@@ -81,7 +81,7 @@ def submit(
     loaded.check()
     folder = (output or Path("runs") / loaded.name).absolute()
     planned = plan(loaded, folder)
-    console.print(f"{plan_text(planned)}{'; no problems' if check else ''}", highlight=False)
+    console.print(f"{plan_text(planned)}{'; no problems' if check else ''}", highlight=False, soft_wrap=True)
     if check:
         return
     planned.manifest.write(folder)

@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from ablationsim.errors import LaunchError
 from ablationsim.parallel.communicator import ALONE, Communicator, Ranks
@@ -79,6 +79,19 @@ def only_first_speaks() -> None:
     sys.excepthook = lambda *error: traceback.print_exception(*error, file=sys.__stderr__)
 
 
+def refuse(launch: Launch, text: str) -> NoReturn:
+    """End on every rank with a message that the first one says.
+
+    Raises
+    ------
+    LaunchError
+        On the first rank at once; on the others later, since a launcher ends the first when another one leaves.
+    """
+    if launch.rank > 0:
+        time.sleep(_LINGER)
+    raise LaunchError(text)
+
+
 def start(always: bool = False) -> Communicator:
     """Join the other ranks, if a launcher has started several; call it before numba is imported.
 
@@ -112,10 +125,10 @@ def start(always: bool = False) -> Communicator:
             mpi.Init_thread()
         if launch is not None:
             _check_size(mpi, launch)
-    except LaunchError:
-        if launch is not None and launch.rank > 0:
-            time.sleep(_LINGER)  # a launcher ends the first rank, which has the message, when another one leaves
-        raise
+    except LaunchError as error:
+        if launch is None:
+            raise
+        refuse(launch, str(error))
     ranks = Ranks(mpi.COMM_WORLD)
     _share_cores(mpi, ranks)
     import_petsc(what)

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from cluster.local_slurm import ENDED as ENDINGS
@@ -61,6 +62,7 @@ def study(slurm, tmp_path):
 
     class Commands:
         folder = tmp_path / "out"
+        python = Path(sys.executable)
 
         def write(self, case, vary):
             (tmp_path / "case.toml").write_text(case)
@@ -72,7 +74,7 @@ def study(slurm, tmp_path):
             return self.folder / "runs" / plan(loaded, self.folder).manifest.runs[index].name
 
         def run(self, *words, environment=None):
-            command = [sys.executable, "-m", "ablationsim.cli", *map(str, words)]
+            command = [str(self.python), "-m", "ablationsim.cli", *map(str, words)]
             environment = {**slurm.environment, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **(environment or {})}
             return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
 
@@ -184,6 +186,20 @@ def test_a_job_whose_time_is_over_goes_back_into_the_queue(slurm, study):
     assert "resumed at" in (study.place(0) / "log.txt").read_text()
     ended = json.loads((study.place(0) / "ended.json").read_text())
     assert (ended["starts"], ended["job"]) == (2, f"{job}_1")
+
+
+def test_runs_on_several_ranks_stop_and_go_on(slurm, study):
+    study.write(SLOW, vary("applicator.A0.protocol[1].power", "30 W"))
+    study.python = Path(__file__).parents[2] / ".venv-mpi" / "bin" / "python"
+    job = study.job("--ranks", "2")
+    until(lambda: list(study.place(0).glob("checkpoint/*.0001.ckpt")), study.told)
+    slurm.client("scancel", "--batch", "--signal=USR1", f"{job}_1")
+    assert study.ended(job) == ["0:0"]
+    assert slurm.record(job)["Restarts"] == "1"
+    (row,) = study.states()
+    assert row["state"] == "finished"
+    assert float(row["volume_ml"]) > 0.0
+    assert "resumed at" in (study.place(0) / "log.txt").read_text()
 
 
 def test_what_slurm_refuses_is_told_in_its_words_and_nothing_is_lost(slurm, study, tmp_path):

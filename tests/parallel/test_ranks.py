@@ -129,3 +129,42 @@ def test_every_rank_has_a_part_of_the_fields_and_the_first_writes_the_tables(run
     assert json.loads((folder / "resolved.json").read_text())["run"]["ranks"] == 3
     log = (folder / "log.txt").read_text().splitlines()
     assert len([line for line in log if "nodes on 3 ranks" in line]) == 1
+
+
+def test_commands_that_do_not_go_over_ranks_are_refused(mpirun, cases):
+    done = mpirun(2, "-m", "ablationsim.cli", "check", cases / "impedance.toml", code=2)
+    assert done.stderr.count("ablationsim: mpirun of Open MPI started 2 processes of 'ablationsim check'") == 1
+    assert "no problems" not in done.stdout
+
+
+def test_engine_of_one_process_is_refused_on_ranks(mpirun, cases, tmp_path):
+    words = ("run", cases / "impedance.toml", "-o", tmp_path / "run", "--engine", "in-process")
+    done = mpirun(2, "-m", "ablationsim.cli", *words, code=2)
+    assert done.stderr.count("--engine in-process is for one") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_ranks_with_different_cases_are_refused(mpirun, cases, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys\n"
+        "from mpi4py import MPI\n"
+        f"sys.argv[1:] = ['run', ['{cases}/impedance.toml', '{cases}/embedded.toml'][MPI.COMM_WORLD.rank], "
+        f"'-o', '{tmp_path}/run']\n"
+        "from ablationsim.cli import main\n"
+        "main()\n"
+    )
+    done = mpirun(2, program, code=2)
+    assert done.stderr.count("the 2 ranks of this run were given 2 different cases") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_ranks_refine_together(mpirun, cases, tmp_path):
+    text = CASES["impedance"].replace('"60 s"', '"3 s"')
+    (tmp_path / "short.toml").write_text(text)
+    mpirun(
+        2, "-m", "ablationsim.cli", "run", tmp_path / "short.toml", "-o", tmp_path / "run", "--refine", "--no-report"
+    )
+    document = json.loads((tmp_path / "run" / "zone.json").read_text())
+    assert document["discretisation_error"]["volume_ml"] > 0.0
+    assert (tmp_path / "run" / "refined" / "zone.json").exists()
