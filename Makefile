@@ -24,8 +24,10 @@ lint: setup-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Ranks that wait keep their cores busy: their tests come after the others, one at a time.
 unit: setup-test setup-mpi
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/parallel --ignore=tests/cluster
+	$(BIN)/python -m pytest tests/parallel tests/cluster
 
 docs: setup-test
 	$(BIN)/mkdocs build --strict --quiet

@@ -202,12 +202,12 @@ def _conclude(console: Console, folder: Path, manifest: Manifest, leave: bool = 
     from ablationsim.study.sweep.table import write_tables
 
     found = list(standings(folder, manifest.runs))
-    paths = write_tables(folder, manifest, found)
+    told = write_tables(folder, manifest, found)
     console.print(counts(found, {}), highlight=False)
     if (table := trouble_table(manifest, found)) is not None:
         console.print(table)
-    for path in paths:
-        console.print(f"Table: {path}", highlight=False, soft_wrap=True)
+    for line in told:
+        console.print(line, highlight=False, soft_wrap=True)
     if leave and any(one.state in (State.FAILED, State.CUT_OFF) for _, one in found):
         raise typer.Exit(1)
 

@@ -145,7 +145,7 @@ def render(scene: Scene) -> bytes | None:
         }
         for k, part in enumerate(scene.parts):
             arrays |= {f"points{k}": part.points, f"triangles{k}": part.triangles}
-        np.savez(source, allow_pickle=False, **arrays)
+        np.savez(source, **arrays)
         command = [sys.executable, "-m", "ablationsim.report.scene", str(source), str(target)]
         try:
             done = subprocess.run(command, capture_output=True, timeout=_PATIENCE, stdin=subprocess.DEVNULL)

@@ -289,9 +289,9 @@ def _simulate(task: _Task) -> None:
             overwrite=task.overwrite,
             progress=lambda time, state: task.told(run.label, time, end),
         )
-    except Interrupted:
+    except Interrupted as error:
         # What it says goes for one run alone.
-        raise Interrupted(
+        raise type(error)(
             "Stopped. What was written stays; the same command with --resume goes on from the last checkpoints."
         ) from None
     except AblationSimError as error:

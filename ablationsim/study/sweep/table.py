@@ -35,8 +35,8 @@ _TEXTS = ("state", "message", "folder")
 _FIGURES = (*SIZES, *(f"contracted_{key}" for key in SIZES), "pieces", "time_s", "power_off_s", "energy_j")
 
 
-def write_tables(folder: Path, manifest: Manifest, found: Iterable[tuple[Run, Standing]]) -> list[Path]:
-    """Write the results of all runs as far as there are any, and give the files.
+def write_tables(folder: Path, manifest: Manifest, found: Iterable[tuple[Run, Standing]]) -> list[str]:
+    """Write the results of all runs as far as there are any, and say where.
 
     Parameters
     ----------
@@ -63,8 +63,7 @@ def write_tables(folder: Path, manifest: Manifest, found: Iterable[tuple[Run, St
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
     write_whole(folder / CSV, text.getvalue())
-    _write_parquet(folder / PARQUET, columns)
-    return [folder / CSV, folder / PARQUET]
+    return [f"Table: {folder / CSV}", _write_parquet(folder / PARQUET, columns)]
 
 
 def _row(folder: Path, manifest: Manifest, run: Run, one: Standing) -> dict[str, Any]:
@@ -109,13 +108,17 @@ def _figures(zone: dict[str, Any]) -> dict[str, Any]:
     return {key: found[key] for key in _FIGURES}
 
 
-def _write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> str:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        # On a cluster the numpy is often that of the system, which not every pyarrow fits.
+        return f"{path.name} is not written, because pyarrow cannot be used: {error}"
     table = pa.table({name: _column(name, values) for name, values in columns.items()})
     with replacing(path) as beside:
         pq.write_table(table, beside)
+    return f"Table: {path}"
 
 
 def _column(name: str, values: Sequence[Any]) -> Any:
