@@ -24,10 +24,10 @@ lint: setup-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Ranks that wait keep their cores busy: their tests come after the others, one at a time.
+# Ranks that wait keep their cores busy: their tests come after the others.
 unit: setup-test setup-mpi
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/parallel --ignore=tests/cluster
-	$(BIN)/python -m pytest tests/parallel tests/cluster
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/parallel tests/cluster
 
 docs: setup-test
 	$(BIN)/mkdocs build --strict --quiet

@@ -27,7 +27,7 @@ app.add_typer(devices, name="devices")
 def started(context: typer.Context) -> None:
     """Predict thermal ablation zones in the liver. Research use only; not a medical device."""
     launch = launched()
-    if context.invoked_subcommand != "run" and launch is not None and (launch.size or 1) > 1:
+    if context.invoked_subcommand not in ("run", "work") and launch is not None and (launch.size or 1) > 1:
         refuse(
             launch,
             f"{launch.text} of 'ablationsim {context.invoked_subcommand}', and all would do the same. Only 'run' goes "

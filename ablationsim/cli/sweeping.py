@@ -108,8 +108,8 @@ def status(folder: StudyFolder) -> None:
 
     from ablationsim.results.log import LOG
     from ablationsim.study.sweep.manifest import MANIFEST, Manifest
-    from ablationsim.study.sweep.slurm import SLURM, queued
-    from ablationsim.study.sweep.standing import standing, standings
+    from ablationsim.study.sweep.slurm import SLURM, queued, submitted
+    from ablationsim.study.sweep.standing import State, standing, standings
     from ablationsim.study.sweep.summary import counts, run_text, running_table, trouble_table
 
     console = Console()
@@ -128,6 +128,15 @@ def status(folder: StudyFolder) -> None:
             console.print(table)
     if queue is None:
         console.print("\nSlurm does not answer here: runs in its queue count as waiting.")
+    ended = set() if queue is None else submitted(folder) - queue.keys()
+    lost = [run.number for run, one in found if one.state is State.WAITING and run.number in ended]
+    if lost:
+        console.print(
+            f"\nJobs of {len(lost)} waiting runs (the first is run {lost[0]}) have ended before these began, and their "
+            "logs say why. Submit the study again.",
+            highlight=False,
+            soft_wrap=True,
+        )
     if (folder / SLURM).exists():
         console.print(f"\nScripts and logs of its jobs: {folder / SLURM}", highlight=False, soft_wrap=True)
 

@@ -72,7 +72,7 @@ def write_piece(folder: Path, mesh: Mesh, frames: Frames, fields: Mapping[str, F
     arrays |= frames.to_arrays()
     arrays["frame_temperatures"] = own(arrays["frame_temperatures"].T).T
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    np.savez(buffer, **arrays)
     write_whole(folder / _name(distribution.comm.rank), buffer.getvalue())
 
 

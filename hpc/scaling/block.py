@@ -21,6 +21,8 @@ SIDE = 0.06
 """Side of the block [m]."""
 ELECTRODE_RADIUS, ELECTRODE_LENGTH = 3e-3, 20e-3
 """Of the electrode, which stands upright in the middle [m]."""
+COARSEST = 20
+"""Fewest cubes along each side."""
 
 _MOVED = 0.1  # share of the grid's spacing by which nodes inside are moved along each axis at most
 
@@ -28,7 +30,7 @@ Ints = NDArray[np.int64]
 
 
 def cube_cut() -> Ints:
-    """Corners ``(6, 4, 3)`` of the tetrahedra of a cube, positively oriented: the ways along its edges to the far end."""
+    """Corners ``(6, 4, 3)`` of the tetrahedra of a cube: the ways along its edges, positively oriented."""
     steps = np.eye(3, dtype=np.int64)
     found = []
     for way in permutations(range(3)):
@@ -58,13 +60,19 @@ class Block:
     Attributes
     ----------
     n : int
-        Cubes along each side.
+        Cubes along each side; from `COARSEST` on the electrode has elements of its own.
     ranks : int
         Number of parts.
     """
 
     n: int
     ranks: int
+
+    def __post_init__(self) -> None:
+        if self.n < COARSEST:
+            raise ValueError(
+                f"a block of {self.n} cubes a side is too coarse for its electrode; take {COARSEST} or more"
+            )
 
     @property
     def nodes(self) -> int:

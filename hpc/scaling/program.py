@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import resource
@@ -29,7 +30,7 @@ VOLTAGE = 45.0
 """Of the electrode [V]."""
 
 
-def make_march(block: Block, comm: Communicator, rtol: float) -> Any:
+def make_march(mesh: Any, rtol: float) -> Any:
     """The coupled problem on a block, with the electrode's voltage held; returns the march."""
     import numpy as np
 
@@ -47,7 +48,6 @@ def make_march(block: Block, comm: Communicator, rtol: float) -> Any:
     from ablationsim.step import Problem, TimeControl
     from ablationsim.tissue.tissue import Tissue
 
-    mesh = block.mesh(comm)
     space = P1Space(mesh)
     tissue = Tissue.load("liver_human")
     bioheat = Bioheat(space, tissue, [], tissue.initial_temperature)
@@ -125,6 +125,7 @@ class PetscLog:
     """What PETSc says about its own work: communication inside the electric solver, which nobody sees from outside."""
 
     EVENTS = ("VecScatterBegin", "VecScatterEnd", "VecNorm", "VecTDot", "MatMult", "PCApply", "KSPSolve")
+    PADDED = "{}  "  # PETSc 3.18 has two blanks at the end of some names
 
     def __init__(self) -> None:
         from petsc4py import PETSc
@@ -134,7 +135,11 @@ class PetscLog:
         self._before = self._now()
 
     def _now(self) -> dict[str, dict[str, float]]:
-        return {name: self._petsc.Log.Event(name).getPerfInfo() for name in self.EVENTS}
+        return {name: self._event(name) for name in self.EVENTS}
+
+    def _event(self, name: str) -> dict[str, float]:
+        called: dict[str, float] = self._petsc.Log.Event(name).getPerfInfo()
+        return called if called["count"] else self._petsc.Log.Event(self.PADDED.format(name)).getPerfInfo()
 
     def lap(self) -> dict[str, dict[str, float]]:
         """Time [s], calls, messages, bytes sent and reductions of each event since the last lap."""
@@ -156,6 +161,12 @@ def levels(solver: Any) -> list[dict[str, int]]:
         matrix, _ = pc.getMGSmoother(level).getOperators()
         found.append({"unknowns": matrix.getSize()[0], "nonzeros": int(matrix.getInfo()["nz_used"])})
     return found
+
+
+def digits(solver: Any) -> float:
+    """Decimal digits by which each iteration of the last solution reduced the residual, on average."""
+    history = solver.getConvergenceHistory()
+    return float(math.log10(history[0] / history[-1]) / (len(history) - 1))
 
 
 def resident() -> int:
@@ -188,7 +199,9 @@ def output(march: Any) -> dict[str, float]:
         saved = time.perf_counter()
         frames = Frames()
         frames.append(state.time, state.temperature)
-        write_piece(folder, mesh, frames, {"max_temperature": state.damage.max_temperature, "omega": state.damage.omega})
+        write_piece(
+            folder, mesh, frames, {"max_temperature": state.damage.max_temperature, "omega": state.damage.omega}
+        )
         comm.barrier()
         written = time.perf_counter()
         files = [path for path in folder.rglob("*") if path.is_file()]
@@ -209,7 +222,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=46, help="cubes along each side of the block")
     parser.add_argument("--steps", type=int, default=8, help="steps that are timed")
-    parser.add_argument("--settle", type=int, default=3, help="steps before, which build the hierarchy and settle down")
+    parser.add_argument("--settle", type=int, default=2, help="steps of full length before them")
     parser.add_argument("--engine", choices=("distributed", "in-process"), default="distributed")
     parser.add_argument("--rtol", type=float, help="of the potential; that of the engine by default")
     parser.add_argument("--output", action="store_true", help="also time a checkpoint and the fields")
@@ -222,6 +235,7 @@ def main() -> None:
 
 def measure(given: argparse.Namespace, comm: Communicator) -> dict[str, Any]:
     """Everything that is measured, the same on all ranks."""
+    from machine import machine
     from threadpoolctl import threadpool_limits
 
     from ablationsim import problem as defaults
@@ -230,7 +244,8 @@ def measure(given: argparse.Namespace, comm: Communicator) -> dict[str, Any]:
     rtol = given.rtol or (defaults._SHARED_ELECTRIC_RTOL if shared else defaults._ELECTRIC_RTOL)
     with threadpool_limits(1, "blas"):
         # Loads compiled code from the disk, or compiles it, for meshes as large as this one on each rank.
-        warm = make_march(Block(min(given.n, int(8 + (9000 * comm.size) ** (1 / 3))), comm.size), comm, rtol)
+        small = Block(min(given.n, int(8 + (9000 * comm.size) ** (1 / 3))), comm.size)
+        warm = make_march(small.mesh(comm), rtol)
         warm.advance()
         warm.problem.source.close()
         del warm
@@ -238,14 +253,22 @@ def measure(given: argparse.Namespace, comm: Communicator) -> dict[str, Any]:
         block = Block(given.n, comm.size)
         comm.barrier()
         begun = time.perf_counter()
-        march = make_march(block, comm, rtol)
+        mesh = block.mesh(comm)
         comm.barrier()
-        made = time.perf_counter()
+        meshed = time.perf_counter()
+        march = make_march(mesh, rtol)
+        comm.barrier()
+        made, made_peak = time.perf_counter(), peak()
         watch = watched()
         log = PetscLog() if shared else None
         march.advance(STEP)
         comm.barrier()
         first = time.perf_counter()
+        solver = march.problem.source.electric._solver
+        if shared:
+            solver._solver.setConvergenceHistory(length=1000, reset=True)
+        while march.pace.step < STEP:
+            march.advance(march.state.time + STEP)
         for _ in range(given.settle):
             march.advance(march.state.time + STEP)
         watch.lap()
@@ -253,7 +276,6 @@ def measure(given: argparse.Namespace, comm: Communicator) -> dict[str, Any]:
             log.lap()
         steps = [step(march, watch, comm) for _ in range(given.steps)]
         logged = log.lap() if log else {}
-        solver = march.problem.source.electric._solver
         distribution = march.problem.bioheat.space.distribution
         results = {
             "engine": given.engine,
@@ -263,14 +285,17 @@ def measure(given: argparse.Namespace, comm: Communicator) -> dict[str, Any]:
             "unknowns": block.nodes,
             "elements": block.cells,
             "rtol": rtol,
-            "setup_s": made - begun,
+            "mesh_s": meshed - begun,
+            "setup_s": made - meshed,
             "first_step_s": first - made,
             **summary(steps, comm),
             "petsc": {name: {key: value / given.steps for key, value in one.items()} for name, one in logged.items()},
             "levels": levels(solver._solver) if shared else [],
+            "digits_an_iteration": digits(solver._solver) if shared else None,
             "ghosts": spread(comm, float(distribution._halo.ghosts) if shared else 0.0),
             "own_nodes": spread(comm, float(distribution.own_nodes) if shared else float(block.nodes)),
             "neighbours": spread(comm, float(distribution._halo.neighbours) if shared else 0.0),
+            "setup_peak_bytes": spread(comm, float(made_peak)),
             "peak_bytes": spread(comm, float(peak())),
             "base_bytes": spread(comm, float(base)),
             "hottest_k": comm.largest(float(march.state.temperature.max())),
@@ -279,6 +304,7 @@ def measure(given: argparse.Namespace, comm: Communicator) -> dict[str, Any]:
         if given.output:
             results["output"] = output(march)
         march.problem.source.close()
+        results["machine"] = machine(comm)
     return results
 
 

@@ -82,6 +82,7 @@ class LocalSlurm:
         self.environment = {
             **outside,
             "SLURM_CONF": str(folder / "slurm.conf"),
+            "OMPI_MCA_mpi_yield_when_idle": "1",  # there are fewer cores than it says
             "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
         }
         if os.geteuid() == 0:

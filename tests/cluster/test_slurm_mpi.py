@@ -46,8 +46,7 @@ def submit(slurm, place):
     """Submits one of the job scripts, with options of sbatch before it and its arguments after it."""
 
     def run(script: str, *words: str, options: tuple[str, ...] = (), **environment: str) -> str:
-        # Ranks that wait let others have the core: here there are fewer cores than the node says.
-        all_of_it = {"ABLATIONSIM_VENV": str(VENV[script]), "OMPI_MCA_mpi_yield_when_idle": "1", **environment}
+        all_of_it = {"ABLATIONSIM_VENV": str(VENV[script]), **environment}
         return slurm.submit(*options, SCRIPTS / script, *words, cwd=place, environment=all_of_it)
 
     return run

@@ -61,7 +61,7 @@ def study(slurm, tmp_path):
     """Writes a study, and runs commands about it where Slurm is."""
 
     class Commands:
-        folder = tmp_path / "out"
+        folder = tmp_path / "out of it"
         python = Path(sys.executable)
 
         def write(self, case, vary):
@@ -157,16 +157,27 @@ def test_a_failed_run_is_told_and_tried_again_when_asked(slurm, study):
     assert [row["state"] for row in study.states()] == ["finished"] * 2
 
 
+def test_what_is_in_the_queue_is_not_submitted_once_more(slurm, study):
+    study.write(CASE, vary("protocol[1].power", "30 W", "40 W"))
+    job = study.job("--extra=--hold")
+    assert "2 runs: 2 in the queue" in study.run("status", study.folder).stdout
+    assert "Slurm job" not in study.submit().stdout
+    slurm.cancel(job)
+    study.ended(job)
+    told = study.run("status", study.folder).stdout
+    assert "2 runs: 2 waiting" in told
+    assert "Jobs of 2 waiting runs (the first is run 1) have ended before these began" in told
+    assert "Slurm job" in study.submit("--extra=--hold").stdout
+
+
 def test_a_cancelled_job_keeps_its_state_and_submitting_again_goes_on(slurm, study):
     study.write(SLOW, vary("applicator.A0.protocol[1].power", "30 W", "40 W"))
     job = study.job("--jobs", "1")
     until(lambda: list(study.place(0).glob("checkpoint/*.ckpt")), study.told)
     told = study.run("status", study.folder).stdout
+    slurm.cancel(job)
     assert "1 running, 1 in the queue" in told
     assert f"job {job}_1" in told
-    # What is in the queue or under way is not submitted once more.
-    assert "Slurm job" not in study.submit().stdout
-    slurm.cancel(job)
     study.ended(job)
     assert [row["state"] for row in study.states()] == ["interrupted", "waiting"]
     assert study.ended(study.job()) == ["0:0", "0:0"]
@@ -220,6 +231,7 @@ def test_what_slurm_refuses_is_told_in_its_words_and_nothing_is_lost(slurm, stud
     missing = study.submit(environment={"PATH": "/nowhere"})
     assert missing.returncode == 1
     assert "no sbatch on this machine" in missing.stderr
-    assert "does not answer" not in study.run("status", study.folder).stdout
     assert study.ended(study.job()) == ["0:0"]
+    assert "does not answer" not in study.run("status", study.folder).stdout
+    assert "does not answer" in study.run("status", study.folder, environment={"PATH": "/nowhere"}).stdout
     assert study.states()[0]["state"] == "finished"

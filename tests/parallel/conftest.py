@@ -43,6 +43,7 @@ def mpirun(mpi_python) -> Callable[..., subprocess.CompletedProcess[str]]:
         if os.geteuid() == 0:
             launcher.insert(1, "--allow-run-as-root")
         threads = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "COLUMNS": "200"}
+        threads["OMPI_MCA_mpi_yield_when_idle"] = "1"  # ranks that wait let others have the core
         done = subprocess.run(
             [*launcher, str(mpi_python), *map(str, words)],
             stdin=subprocess.DEVNULL,

@@ -46,10 +46,10 @@ def _sum_of(path: Path) -> str:
     path = path / _INDEX if path.is_dir() else path
     try:
         state = path.stat()
+        return _sum(path, state.st_mtime_ns, state.st_size)
     except OSError:
-        # That it is missing is said when the case is checked or run.
+        # That it is missing, or cannot be read, is said when the case is checked or run.
         return ""
-    return _sum(path, state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=1000)

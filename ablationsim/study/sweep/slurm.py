@@ -124,9 +124,7 @@ def queued(folder: Path) -> dict[int, str] | None:
 
     A run of an element that goes on with others of its element is in the queue as well.
     """
-    jobs = {}
-    for record in sorted((folder / SLURM).glob("*.json")):
-        jobs[str(json.loads(record.read_text(encoding="utf-8"))["job"])] = record.with_suffix(".txt")
+    jobs = _jobs(folder)
     if not jobs:
         return {}
     try:
@@ -135,13 +133,25 @@ def queued(folder: Path) -> dict[int, str] | None:
     except ClusterError:
         return None
     found: dict[int, str] = {}
-    elements: dict[str, list[str]] = {}
     for line in answer.splitlines():
         job, element, state = line.split()
         if job in jobs and element.isdigit() and state != "COMPLETING":
-            if job not in elements:
-                elements[job] = jobs[job].read_text(encoding="utf-8").splitlines()
-            found |= dict.fromkeys((int(number) for number in elements[job][int(element) - 1].split()), state)
+            found |= dict.fromkeys(jobs[job][int(element) - 1], state)
+    return found
+
+
+def submitted(folder: Path) -> set[int]:
+    """Numbers of all runs that jobs of the study ever had."""
+    return {number for elements in _jobs(folder).values() for runs in elements for number in runs}
+
+
+def _jobs(folder: Path) -> dict[str, list[list[int]]]:
+    """Numbers of the runs of each element, by the number of the job."""
+    found = {}
+    for record in sorted((folder / SLURM).glob("*.json")):
+        lines = record.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+        job = str(json.loads(record.read_text(encoding="utf-8"))["job"])
+        found[job] = [[int(number) for number in line.split()] for line in lines]
     return found
 
 
@@ -182,7 +192,7 @@ def _script(folder: Path, stem: str, elements: int, wishes: Wishes, name: str) -
     """The script of an array job; it needs nothing but bash and Slurm."""
     limit = "" if wishes.at_once is None else f"%{wishes.at_once}"
     options = [
-        f"--job-name={name}",
+        f"--job-name={shlex.quote(name)}",
         f"--array=1-{elements}{limit}",
         *([f"--partition={wishes.partition}"] if wishes.partition else []),
         *([f"--account={wishes.account}"] if wishes.account else []),
