@@ -25,7 +25,11 @@ done
 "$python" -m venv --system-site-packages "$venv"
 echo "$petsc" >"$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/petsc.pth"
 
-# The petsc4py of the system works with the numpy that it was compiled for.
-numpy=$("$python" -c 'import numpy; print("numpy<2" if numpy.__version__.startswith("1.") else "numpy>=2")')
-"$venv/bin/python" -m pip install --quiet --editable "${root}[mpi]" "$numpy"
+# The petsc4py of the system works with the numpy that it was compiled for. Newer pyarrow refuses NumPy 1 without saying so to pip.
+if "$python" -c 'import numpy, sys; sys.exit(not numpy.__version__.startswith("1."))'; then
+    set -- "numpy<2" "pyarrow<26"
+else
+    set -- "numpy>=2"
+fi
+"$venv/bin/python" -m pip install --quiet --editable "${root}[mpi]" "$@"
 "$venv/bin/ablationsim" doctor
