@@ -206,9 +206,7 @@ def _check_alike(case: Case, comm: Communicator) -> None:
     different = sorted(set(comm.gather(run_folder.case_hash(case))))
     if len(different) > 1:
         raise CaseError(
-            [
-                f"the {comm.size} ranks of this run were given {len(different)} different cases; start each on its own"
-            ]
+            [f"the {comm.size} ranks of this run were given {len(different)} different cases; start each on its own"]
         )
 
 
