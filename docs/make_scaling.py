@@ -131,7 +131,7 @@ def draw_prediction(model: Model, cluster: Cluster) -> Figure:
     left.set(xlabel="ranks", ylabel="time of a step [s]")
     left.legend(frameon=False, fontsize=9)
     right.axhline(0.5, color="#c9ced4", zorder=0)
-    right.set(xlabel="ranks", ylabel="efficiency against the same without messages", ylim=(0, 1))
+    right.set(xlabel="ranks", ylabel="share of a step without messages", ylim=(0, 1))
     for axes in (left, right):
         axes.grid(which="major", alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)

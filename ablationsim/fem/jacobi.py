@@ -7,7 +7,7 @@ ranks, and so are the decisions that hang on them.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,30 @@ from ablationsim.mesh.distribution import Distribution
 Values = NDArray[np.floating]
 
 
+class System(NamedTuple):
+    """The matrix ``scale off + diag(diagonal)``.
+
+    Attributes
+    ----------
+    pattern : Pattern
+        Of all nodes of a rank.
+    off : single precision
+        Values off the diagonal, in the order of the pattern's indices.
+    scale : float
+        Factor on them.
+    diagonal, inverse : arrays
+        Of its own nodes, in the precision of the solver.
+    """
+
+    pattern: Pattern
+    off: Singles
+    scale: float
+    diagonal: Values
+    inverse: Values
+
+
 class JacobiCG(Protocol):
-    """Solver for corrections ``e`` with ``(scale off + diag(diagonal)) e = r``, from zero.
+    """Solver for corrections ``e`` with ``A e = r``, from zero.
 
     Attributes
     ----------
@@ -33,18 +55,7 @@ class JacobiCG(Protocol):
 
     precision: type[np.floating]
 
-    def correct(
-        self,
-        pattern: Pattern,
-        off: Singles,
-        scale: float,
-        diagonal: Values,
-        inverse: Values,
-        r: Values,
-        e: Values,
-        goal: float,
-        limit: int,
-    ) -> bool:
+    def correct(self, system: System, r: Values, e: Values, goal: float, limit: int) -> bool:
         """Solve until the residual, which ``r`` becomes, has fallen to ``goal`` in the norm of the preconditioner.
 
         Vectors are those of the own nodes. Returns whether ``limit`` iterations sufficed.
@@ -56,19 +67,9 @@ class SingleJacobiCG:
 
     precision: type[np.floating] = np.float32
 
-    def correct(
-        self,
-        pattern: Pattern,
-        off: Singles,
-        scale: float,
-        diagonal: Values,
-        inverse: Values,
-        r: Values,
-        e: Values,
-        goal: float,
-        limit: int,
-    ) -> bool:
+    def correct(self, system: System, r: Values, e: Values, goal: float, limit: int) -> bool:
         """See `JacobiCG`."""
+        pattern, off, scale, diagonal, inverse = system
         none = Hierarchy.none()
         done = correction(pattern.indptr, pattern.indices, off, scale, diagonal, inverse, none, r, e, goal, True, limit)
         return bool(done >= 0)
@@ -88,19 +89,9 @@ class SharedJacobiCG:
     def __init__(self, distribution: Distribution) -> None:
         self._distribution = distribution
 
-    def correct(
-        self,
-        pattern: Pattern,
-        off: Singles,
-        scale: float,
-        diagonal: Values,
-        inverse: Values,
-        r: Values,
-        e: Values,
-        goal: float,
-        limit: int,
-    ) -> bool:
+    def correct(self, system: System, r: Values, e: Values, goal: float, limit: int) -> bool:
         """See `JacobiCG`."""
+        pattern, off, scale, diagonal, inverse = system
         update, total = self._distribution.update, self._distribution.comm.sum
         z, q, p = np.empty_like(r), np.empty_like(r), np.zeros(len(pattern.upper))
         own = self._distribution.own(p)

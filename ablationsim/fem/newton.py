@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
-from ablationsim.fem.jacobi import jacobi_cg
+from ablationsim.fem.jacobi import System, jacobi_cg
 from ablationsim.fem.kernels import Array
 from ablationsim.fem.pattern import Pattern
 from ablationsim.fem.products import BLOCK, THREADED_FROM, blocks_of, product
@@ -90,6 +90,7 @@ def solve_enthalpy(
     solver = jacobi_cg(distribution)
     conducted = np.empty(len(here))
     diagonal, inverse, right, change = (np.empty(len(here), solver.precision) for _ in range(4))
+    system = System(pattern, conduction.off, weight, diagonal, inverse)
     for iteration in range(limit):
         product(pattern.indptr, pattern.indices, conduction.off, 1.0, conduction_diagonal, theta, conducted)
         linearise(
@@ -106,7 +107,7 @@ def solve_enthalpy(
             inverse,
             right,
         )
-        if not solver.correct(pattern, conduction.off, weight, diagonal, inverse, right, change, _GOAL, _CG_LIMIT):
+        if not solver.correct(system, right, change, _GOAL, _CG_LIMIT):
             return -2
         damping = 1.0 if iteration < _FULL_STEPS else 0.5
         size = correct(here, change, mass, damping, reference - table.middle, table.half_band)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ablationsim.errors import SolverError
-from ablationsim.fem.jacobi import jacobi_cg
+from ablationsim.fem.jacobi import System, jacobi_cg
 from ablationsim.fem.kernels import Array, element_look_up, look_up
 from ablationsim.fem.newton import EnthalpyTable, solve_enthalpy
 from ablationsim.fem.space import P1Space
@@ -221,7 +221,7 @@ class Bioheat:
         diagonal = distribution.own(shift + weight * conduction.diagonal).astype(solver.precision)
         right = distribution.own(energy).astype(solver.precision)
         change, result = np.empty_like(right), np.empty_like(energy)
-        solver.correct(pattern, conduction.off, weight, diagonal, 1 / diagonal, right, change, 1e-3, 200)
+        solver.correct(System(pattern, conduction.off, weight, diagonal, 1 / diagonal), right, change, 1e-3, 200)
         distribution.own(result)[:] = change
         return distribution.update(result)
 

@@ -66,6 +66,7 @@ def strong(parts: Results) -> str:
             seconds(result["step_least_s"]),
             f"{speedup(result, found[0]):.2f}",
             f"{speedup(result, found[0], 'step_least_s'):.2f}",
+            ", ".join(f"{turn:.3g} s" for turn in result["step_s_of_runs"]),
             f"{result['machine']['triad_gb_s'] / found[0]['machine']['triad_gb_s']:.2f}",
             f"{result['machine']['operations_s'] / found[0]['machine']['operations_s']:.2f}",
             seconds(result["setup_s"]),
@@ -74,8 +75,8 @@ def strong(parts: Results) -> str:
         )
         for result in found
     ]
-    head = ("ranks", "step", "shortest", "speed-up", "of the shortest", "bandwidth gains", "arithmetic gains")
-    return grid((*head, "set-up", "first step", "memory a rank"), rows)
+    head = ("ranks", "step", "shortest", "speed-up", "of the shortest", "all turns", "bandwidth gains")
+    return grid((*head, "arithmetic gains", "set-up", "first step", "memory a rank"), rows)
 
 
 def split(parts: Results) -> str:
