@@ -67,8 +67,8 @@ def unwritable(path: Path, error: OSError) -> OutputError:
     advice = "Check the permissions of the folder and the space on its disk, or choose another folder with --output."
     if isinstance(error, FileNotFoundError):
         advice = (
-            f"Its folder was removed, or {platform.node()} does not see it: a run on several nodes needs a folder on a "
-            "file system that all of them share."
+            f"Its folder was removed, cannot be made, or {platform.node()} does not see it: a run on several nodes "
+            "needs one on a file system that all of them share. Choose another folder with --output."
         )
     return OutputError(
         f"{path} cannot be written: {error.strerror or error}. {advice} What was written before is untouched."
