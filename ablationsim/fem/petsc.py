@@ -204,21 +204,3 @@ def fill_block(row, node, source, off, diagonal, free, values):
             values[k] = diagonal[i] if free[i] else 1.0
         else:
             values[k] = off[s] if free[i] and free[j] else 0.0
-
-
-def installed() -> dict[str, Any]:
-    """What petsc4py is installed: versions of it and of PETSc, size of integers, whether scalars are real, and hypre.
-
-    Raises
-    ------
-    ImportError
-        If it is not, or cannot be loaded.
-    """
-    from petsc4py import PETSc
-
-    return {
-        "petsc4py": ".".join(str(number) for number in PETSc.Sys.getVersion()),
-        "real": np.issubdtype(PETSc.ScalarType, np.floating),
-        "integer_bits": 8 * np.dtype(PETSc.IntType).itemsize,
-        "hypre": bool(PETSc.Sys.hasExternalPackage("hypre")),
-    }
