@@ -67,6 +67,8 @@ class March:
             field=None,
             operator=operator,
             carried=Carried.none(exchange),
+            lost_water=np.zeros(n),
+            vapour=np.zeros(n),
         )
         self._initial_content = problem.bioheat.stored_energy(temperature)
         idle = problem.source.drive(None, [controller.demand() for controller in controllers])
@@ -222,11 +224,14 @@ class March:
         state, problem = self.state, self.problem
         problem.damage.advance(state.damage, state.temperature, trial.middle, GAMMA * dt)
         problem.damage.advance(state.damage, trial.middle, trial.temperature, (1.0 - GAMMA) * dt)
-        before, _ = problem.bioheat.enthalpy(trial.middle)
-        after, _ = problem.bioheat.enthalpy(trial.temperature)
+        before, _ = problem.bioheat.enthalpy(trial.middle, state.lost_water)
+        after, _ = problem.bioheat.enthalpy(trial.temperature, state.lost_water)
         state.slope = (after - before) / ((1.0 - GAMMA) * dt)
         state.time += dt
         state.temperature, state.field, state.operator = trial.temperature, trial.field, trial.operator
+        if problem.vapour is not None:
+            state.temperature, state.lost_water, leaving = problem.vapour.leave(state.temperature, state.lost_water, dt)
+            state.vapour = (1.0 - trial.condensed) * state.vapour + leaving
         if problem.bioheat.perfused:
             # The step foresaw the damage; from here on the damage that was done counts.
             factor = problem.damage.perfusion_factor(state.damage)
@@ -299,6 +304,8 @@ class March:
             **({} if state.slope is None else {"slope": state.slope}),
             "conductivity_at": state.operator.at,
             "perfusion": state.operator.perfusion,
+            "lost_water": state.lost_water,
+            "vapour": state.vapour,
             **{f"damage_{name}": values for name, values in vars(state.damage).items()},
             **{f"source_{name}": values for name, values in source_nodal.items()},
         }
@@ -343,6 +350,8 @@ class March:
                 operator, perfusion=distribution.without_ghosts(nodal["perfusion"]), blood=others["blood"]
             ),
             carried=Carried(**group(others, "carried_")),
+            lost_water=nodal["lost_water"],
+            vapour=distribution.without_ghosts(nodal["vapour"]),
             steps=meta["steps"],
             rejected=meta["rejected"],
         )
@@ -352,4 +361,6 @@ class March:
     @property
     def stored(self) -> float:
         """Energy stored in the tissue since the start [J]."""
-        return self.problem.bioheat.stored_energy(self.state.temperature) - self._initial_content
+        state, bioheat = self.state, self.problem.bioheat
+        on_its_way = bioheat.space.distribution.comm.sum(float(state.vapour.sum()))
+        return bioheat.stored_energy(state.temperature, state.lost_water) + on_its_way - self._initial_content

@@ -34,6 +34,7 @@ from ablationsim.physics.feed import Feed, wall_top
 from ablationsim.physics.lumens import Lumens
 from ablationsim.physics.radiofrequency import RadiofrequencySource
 from ablationsim.physics.source import Source
+from ablationsim.physics.vapour import Supply, Vapour
 from ablationsim.physics.vessel_exchange import VesselExchange
 from ablationsim.step import Problem, TimeControl
 from ablationsim.tissue import Tissue
@@ -98,7 +99,12 @@ def assemble(case: Case, geometry: Geometry, mesh: Mesh, vessels: Sequence[Vesse
     return Problem(
         bioheat=bioheat,
         source=source,
-        damage=DamageModel(case.zone.criterion, case.zone.arrhenius_set, case.zone.isotherm_temperature),
+        damage=DamageModel(
+            case.zone.criterion,
+            case.zone.arrhenius_set,
+            case.zone.isotherm_temperature,
+            case.zone.contraction_time,
+        ),
         thermocouples=[
             Probes.at(mesh, mesh_coordinates(mesh, a.to_world(a.thermocouples)), reach) for a in geometry.applicators
         ],
@@ -106,6 +112,7 @@ def assemble(case: Case, geometry: Geometry, mesh: Mesh, vessels: Sequence[Vesse
         initial_temperature=temperature,
         control=TimeControl(tolerance=STEP_TOLERANCE * case.time.tolerance),
         lumens=lumens,
+        vapour=_vapour(case, geometry, bioheat) if case.tissue.value("vapour_carried") > 0.0 else None,
     )
 
 
@@ -224,6 +231,18 @@ def _sigma_factor(case: Case, geometry: Geometry, mesh: Mesh) -> Array:
         if infusion is not None:
             factor *= 1.0 + (infusion.conductivity_factor - 1.0) * _infused(infusion, applicator.to_device(points))
     return factor
+
+
+def _vapour(case: Case, geometry: Geometry, bioheat: Bioheat) -> Vapour:
+    """Transport of vapour, with the water that applicators infuse."""
+    mesh = bioheat.space.mesh
+    points = mesh.points if not mesh.axisymmetric else np.insert(mesh.points, 1, 0.0, axis=1)
+    supplies = [
+        Supply(infusion.flow, _infused(infusion, applicator.to_device(points)))
+        for placed, applicator in zip(case.applicators, geometry.applicators, strict=True)
+        if (infusion := placed.device.infusion) is not None and infusion.flow > 0.0
+    ]
+    return Vapour(bioheat, case.tissue, supplies)
 
 
 def _infused(infusion: InfusionSpec, points: Array) -> Array:

@@ -27,7 +27,7 @@ from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits
 
 from ablationsim.case import Case
-from ablationsim.errors import CaseError, Interrupted
+from ablationsim.errors import CaseError, Interrupted, SolverError
 from ablationsim.geometry.crossings import vessel_warnings
 from ablationsim.geometry.geometry import Geometry
 from ablationsim.march import March
@@ -44,7 +44,17 @@ from ablationsim.results.log import Log
 from ablationsim.results.recorder import Progress, Recorder
 from ablationsim.results.stopping import stopping_on_signals
 from ablationsim.units import ZERO_CELSIUS
-from ablationsim.zone import isotherm_metrics, measure, zone_document
+from ablationsim.zone import (
+    UNIFORM,
+    ZoneMetrics,
+    displaced_tissue,
+    history_contraction,
+    isotherm_metrics,
+    measure,
+    moved,
+    uniform_contraction,
+    zone_document,
+)
 
 REFINEMENT = 1.5
 """Ratio of element sizes between a run and its refinement."""
@@ -159,7 +169,14 @@ def _run(
 
     carried = heat_carried(march, geometry, vessels) if vessels else None
     warnings = [*crossings, *_warnings(march, recorder.history), *_vessel_warnings(carried)]
-    document = _zone(case, geometry, march, carried, warnings)
+    displaced = None
+    if case.zone.contraction == "history":
+        try:
+            displaced = displaced_tissue(mesh, geometry.applicators, march.state.damage, march.problem.lumens)
+        except SolverError as error:
+            # A zone that took hours is worth more than its contraction.
+            warnings.append(f"{error} The contracted zone is that of a uniform contraction of {UNIFORM:.0%} instead.")
+    document = _zone(case, geometry, march, displaced, carried, warnings)
     source = march.problem.source
     warnings = [*document["warnings"], *notes]
     for warning in warnings:
@@ -189,6 +206,8 @@ def _run(
             "level": march.problem.level(damage),
             "omega": damage.omega,
             "cem43": damage.cem43,
+            "lost_water": march.state.lost_water,
+            **({} if displaced is None else {"contraction": damage.contraction, "displacement": displaced}),
         },
         document=document,
         record=record,
@@ -211,7 +230,12 @@ def _check_alike(case: Case, comm: Communicator) -> None:
 
 
 def _zone(
-    case: Case, geometry: Geometry, march: March, carried: Mapping[str, Any] | None, warnings: list[str]
+    case: Case,
+    geometry: Geometry,
+    march: March,
+    displaced: NDArray[np.float64] | None,
+    carried: Mapping[str, Any] | None,
+    warnings: list[str],
 ) -> dict[str, Any]:
     """The content of zone.json."""
     mesh, damage, state = march.problem.bioheat.space.mesh, march.state.damage, march.state
@@ -220,13 +244,25 @@ def _zone(
     missing = energy.generator - march.stored - energy.lost
     source = march.problem.source
     assert march.power_off is not None
+
+    def measured(where: Mesh) -> tuple[ZoneMetrics, dict[str, ZoneMetrics]]:
+        highest, limited = damage.max_temperature, march.problem.limited
+        isotherms = isotherm_metrics(where, highest, first.tip, first.axis, limited)
+        return measure(where, march.problem.level(damage), first.tip, first.axis), isotherms
+
+    metrics, isotherms = measured(mesh)
+    if displaced is not None:
+        contracted = history_contraction(metrics, *measured(moved(mesh, displaced)))
+    else:
+        strain = UNIFORM if case.zone.contraction == "history" else case.zone.contraction
+        contracted = uniform_contraction(metrics, isotherms, strain)
     return zone_document(
-        measure(mesh, march.problem.level(damage), first.tip, first.axis),
+        metrics,
         criterion=_criterion(case),
         time_s=state.time,
         power_off_s=march.power_off,
-        isotherms=isotherm_metrics(mesh, damage.max_temperature, first.tip, first.axis, march.problem.limited),
-        strain=case.zone.contraction,
+        isotherms=isotherms,
+        contracted=contracted,
         energy_balance={
             "in_j": energy.generator,
             "stored_j": march.stored,

@@ -27,6 +27,7 @@ from ablationsim.physics.bioheat import Bioheat, HeatOperator
 from ablationsim.physics.damage import Damage, DamageModel
 from ablationsim.physics.lumens import Lumens
 from ablationsim.physics.source import Drive, Source
+from ablationsim.physics.vapour import Vapour
 from ablationsim.physics.vessel_exchange import Exchange
 
 GAMMA = 2.0 - math.sqrt(2.0)  # end of the trapezoidal stage
@@ -107,6 +108,8 @@ class State:
     field: Any | None  # of the source
     operator: HeatOperator
     carried: Carried
+    lost_water: Array  # share that has left as vapour
+    vapour: Array  # latent heat on its way to the nodes where it condenses [J]
     steps: int = 0
     rejected: int = 0
 
@@ -128,6 +131,7 @@ class Trial:
     coolant: float
     perfusion: float
     vessels: float
+    condensed: float = 0.0  # share of the vapour on its way at the start of the step
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,8 @@ class Problem:
         In kelvin.
     lumens : Lumens, optional
         Insides of vessels.
+    vapour : Vapour, optional
+        What carries the heat of boiled-off water; none where it condenses where it arose.
     """
 
     bioheat: Bioheat
@@ -155,6 +161,7 @@ class Problem:
     initial_temperature: float
     control: TimeControl = field(default_factory=TimeControl)
     lumens: Lumens | None = None
+    vapour: Vapour | None = None
 
     def shown(self, temperature: Array) -> Array:
         """The temperature ``(n,)`` as people see it: inside vessels no colder than their blood."""
@@ -192,47 +199,53 @@ class Problem:
         if standby and state.field is None:
             state.field = source.field(state.time, state.temperature)
         tolerance = _ERROR_VOLUME * (_NEWTON * self.control.tolerance) ** 2
-        content, _ = bioheat.enthalpy(state.temperature)
+        lost = state.lost_water
+        content, _ = bioheat.enthalpy(state.temperature, lost)
         energy = bioheat.space.lumped_mass * content
 
         drive = source.drive(state.field if driven else None, demands)
         exchanges = [bioheat.vessel_exchange(state.operator, state.temperature)]
         powers = [self._powers(drive, state.operator, state.temperature, exchanges[0])]
-        fluxes = [bioheat.flux(state.operator, state.temperature, drive.heat)]
+        condensed = self.vapour.condensed(dt) if self.vapour else 0.0
+        vapour = condensed / dt * state.vapour
+        fluxes = [bioheat.flux(state.operator, state.temperature, drive.heat + vapour)]
 
         if state.slope is None:
             guess = self._foreseen(state, fluxes[0], GAMMA * dt)
         else:
-            guess = bioheat.temperature_at(content + GAMMA * dt * state.slope)
+            guess = bioheat.temperature_at(content + GAMMA * dt * state.slope, lost)
         drive = source.drive(source.field(state.time + GAMMA * dt, guess) if driven else None, demands)
         operator = self._operator(state, guess, GAMMA * dt)
         known = energy + _D * dt * fluxes[0]
-        middle, operator, exchange = self._stage(operator, _D * dt, known, drive.heat, guess, tolerance)
+        heat = drive.heat + vapour
+        middle, operator, exchange = self._stage(operator, _D * dt, known, heat, guess, tolerance, lost)
         exchanges.append(exchange)
         powers.append(self._powers(drive, operator, middle, exchanges[1]))
-        fluxes.append(bioheat.flux(operator, middle, drive.heat))
+        fluxes.append(bioheat.flux(operator, middle, heat))
 
-        middle_content, _ = bioheat.enthalpy(middle)
-        guess = bioheat.temperature_at(content + (middle_content - content) / GAMMA)
+        middle_content, _ = bioheat.enthalpy(middle, lost)
+        guess = bioheat.temperature_at(content + (middle_content - content) / GAMMA, lost)
         drive = source.drive(source.field(state.time + dt, guess) if driven else None, demands)
         operator = self._operator(state, guess, dt)
         known = energy + _W * dt * (fluxes[0] + fluxes[1])
-        temperature, operator, exchange = self._stage(operator, _D * dt, known, drive.heat, guess, tolerance)
+        heat = drive.heat + vapour
+        temperature, operator, exchange = self._stage(operator, _D * dt, known, heat, guess, tolerance, lost)
         exchanges.append(exchange)
         powers.append(self._powers(drive, operator, temperature, exchanges[2]))
-        fluxes.append(bioheat.flux(operator, temperature, drive.heat))
+        fluxes.append(bioheat.flux(operator, temperature, heat))
 
         # What the generators read, and the next step starts from, is the field at the temperature that was found.
         field = source.field(state.time + dt, temperature) if standby else None
         drive = source.drive(field, demands)
 
         difference = dt * (_ERROR[0] * fluxes[0] + _ERROR[1] * fluxes[1] + _ERROR[2] * fluxes[2])
-        error = bioheat.damped(operator, _D * dt, difference, temperature)
+        error = bioheat.damped(operator, _D * dt, difference, temperature, lost)
         totals = dt * (_W * (powers[0] + powers[1]) + _D * powers[2])
-        lost, gained = (
+        lost_heat, gained_heat = (
             dt * (_W * (getattr(exchanges[0], name) + getattr(exchanges[1], name)) + _D * getattr(exchanges[2], name))
             for name in ("lost", "gained")
         )
+        generator, outside, coolant, perfusion, vessels = (float(x) for x in totals)
         return Trial(
             temperature,
             middle,
@@ -241,27 +254,33 @@ class Problem:
             math.sqrt(bioheat.mean_square(error, _ERROR_VOLUME)) / self.control.tolerance,
             self.readings(drive, temperature),
             self.flows(drive, exchanges[2]),
-            Exchange(lost, gained, exchanges[2].outlet),
-            *(float(x) for x in totals),
+            Exchange(lost_heat, gained_heat, exchanges[2].outlet),
+            generator,
+            outside,
+            coolant,
+            perfusion,
+            vessels,
+            condensed,
         )
 
     def _foreseen(self, state: State, flux: Array, dt: float) -> Array:
         """Temperature ``dt`` seconds ahead by a linearly implicit Euler step, with the nodal heating ``flux`` [W]."""
         bioheat = self.bioheat
-        content, capacity = bioheat.enthalpy(state.temperature)
-        change = bioheat.damped(state.operator, dt, dt * flux, state.temperature)
-        return bioheat.temperature_at(content + capacity * change)
+        lost = state.lost_water
+        content, capacity = bioheat.enthalpy(state.temperature, lost)
+        change = bioheat.damped(state.operator, dt, dt * flux, state.temperature, lost)
+        return bioheat.temperature_at(content + capacity * change, lost)
 
     def within(self, state: State, trial: Trial, fraction: float) -> Array:
         """Temperature ``(n,)`` [K] when a fraction of the time of a step has passed."""
-        bioheat = self.bioheat
-        before, _ = bioheat.enthalpy(state.temperature)
-        after, _ = bioheat.enthalpy(trial.temperature)
+        bioheat, lost = self.bioheat, state.lost_water
+        before, _ = bioheat.enthalpy(state.temperature, lost)
+        after, _ = bioheat.enthalpy(trial.temperature, lost)
         content = before + fraction * (after - before)
-        temperature = bioheat.temperature_at(content)
+        temperature = bioheat.temperature_at(content, lost)
         for _ in range(2):
             # The look-up of a temperature is coarser than that of an enthalpy, and energy has to be conserved.
-            found, capacity = bioheat.enthalpy(temperature)
+            found, capacity = bioheat.enthalpy(temperature, lost)
             temperature = temperature + (content - found) / capacity
         return temperature
 
@@ -303,10 +322,18 @@ class Problem:
             coolant=fraction * trial.coolant,
             perfusion=fraction * trial.perfusion,
             vessels=fraction * trial.vessels,
+            condensed=fraction * trial.condensed,
         )
 
     def _stage(
-        self, operator: HeatOperator, weight: float, known: Array, heat: Array, guess: Array, tolerance: float
+        self,
+        operator: HeatOperator,
+        weight: float,
+        known: Array,
+        heat: Array,
+        guess: Array,
+        tolerance: float,
+        lost: Array,
     ) -> tuple[Array, HeatOperator, Exchange]:
         """Temperature at the end of a stage, with the blood of vessels that belongs to it.
 
@@ -316,7 +343,7 @@ class Problem:
         bioheat = self.bioheat
         temperature = guess
         for _ in range(_BLOOD_LIMIT):
-            temperature = bioheat.solve_stage(operator, weight, known, heat, temperature, tolerance)
+            temperature = bioheat.solve_stage(operator, weight, known, heat, temperature, tolerance, lost)
             exchange = bioheat.vessel_exchange(operator, temperature)
             missing = float(np.abs(exchange.gained - exchange.lost).sum())
             if missing <= max(_BLOOD * float(np.abs(exchange.lost).sum()), _BLOOD_POWER):

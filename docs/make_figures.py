@@ -100,10 +100,13 @@ VARIATIONS: dict[str, Change] = {
     "wall coefficient 1000 instead of 3366 W/m²/K": section("tip", "shaft", wall_coefficient=1000.0),
     "wall coefficient 10000 W/m²/K": section("tip", "shaft", wall_coefficient=10000.0),
     "thermal conductivity constant, 0.52 W/m/K": tissue(thermal_conductivity_slope=0.0),
-    "water boils between 99 and 100 °C instead of 90 and 100 °C": tissue(vaporisation_lower=celsius(99.0)),
-    "vapour carries heat: conductivity × 1.5 while water boils": tissue(vapour_transport=1.5),
-    "the same, × 2": tissue(vapour_transport=2.0),
-    "electric conductivity 0.14 instead of 0.20 S/m": tissue(electric_conductivity=0.14),
+    "water boils between 90 and 100 °C instead of 98 and 100 °C": tissue(vaporisation_lower=celsius(90.0)),
+    "vapour condenses where it arose": tissue(vapour_carried=0.0),
+    "half of it does": tissue(vapour_carried=0.5),
+    "vapour enters cooler tissue by 1 instead of 2 mm": tissue(vapour_reach=1e-3),
+    "vapour enters cooler tissue by 4 mm": tissue(vapour_reach=4e-3),
+    "dried tissue stays dry for an hour": tissue(rewetting_time=3600.0),
+    "electric conductivity 0.14 instead of 0.25 S/m": tissue(electric_conductivity=0.14),
     "electric conductivity 0.28 S/m": tissue(electric_conductivity=0.28),
     "dried tissue conducts 0.01 % instead of 1 %": tissue(electric_conductivity_dried=1e-4),
     "off at +30 ohm instead of +20 ohm": step(rise=30.0),
@@ -142,7 +145,7 @@ def comparison(result: ablationsim.Result) -> str:
     shrunk, zone, strain = result.document["contracted"], result.document, result.document["contracted"]["strain"]
     keys = {"Long axis": "long_axis_mm", "Short axis": "short_axis_mm", "Volume": "volume_ml"}
     lines = [
-        f"| quantity | measured, mean ± SD | predicted, undeformed | predicted, contracted {100 * strain:g} % | "
+        f"| quantity | measured, mean ± SD | predicted, undeformed | predicted, contracted ({100 * strain:.1f} %) | "
         "difference from measured | in SD |",
         "|---|---|---|---|---|---|",
     ]
@@ -266,7 +269,7 @@ def radial(result: ablationsim.Result) -> tuple[bytes, float]:
         edge / (1 - result.document["contracted"]["strain"]),
         color="#7b8894",
         linestyle="--",
-        label="the same before 12 % of contraction",
+        label="the same before contraction",
     )
     ax.set(
         xlabel="distance from the axis, 15 mm above the tip / mm",

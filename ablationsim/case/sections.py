@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, model_validator
 
+from ablationsim.case.contraction import HistoryOrStrain
 from ablationsim.device.protocol import NotNegative, Positive, Step
 from ablationsim.units import (
     ZERO_CELSIUS,
@@ -130,8 +131,14 @@ class TissueSection(Section):
     permittivity, microwave_conductivity : float or None
         Relative permittivity and effective conductivity at 37 °C and the frequency of the antenna [1, S/m]; the law is
         scaled to them.
-    vapour_transport : float or None
-        Factor on the thermal conductivity of boiling tissue.
+    vapour_carried : float or None
+        Share of the water that boils off whose vapour condenses elsewhere.
+    vapour_reach : float or None
+        Depth to which vapour enters tissue that does not boil [m].
+    vapour_time : float or None
+        Time in which vapour that has left condenses [s].
+    rewetting_time : float or None
+        Time in which water returns to tissue that no longer boils [s].
     perfusion_remaining : float or None
         Share of the perfusion that is left in coagulated tissue.
     """
@@ -148,7 +155,10 @@ class TissueSection(Section):
     microwave_conductivity: Conductivity | None = None
     thermal_conductivity: ThermalConductivity | None = None
     thermal_conductivity_slope: ThermalConductivitySlope | None = None
-    vapour_transport: Ratio | None = None
+    vapour_carried: Fraction | None = None
+    vapour_reach: Length | None = None
+    vapour_time: Duration | None = None
+    rewetting_time: Duration | None = None
     density: Density | None = None
     heat_capacity: HeatCapacity | None = None
     heat_capacity_rise: Ratio | None = None
@@ -275,8 +285,10 @@ class ZoneSection(Section):
         For the criterion "isotherm" [K].
     cooling : float
         Time that the tissue cools after the last protocol has ended, before the zone is taken [s].
-    contraction : float
-        Uniform linear contraction of the reported contracted zone.
+    contraction : "history" or float
+        How the contracted zone is found: from the history of the temperature, or as one uniform linear strain.
+    contraction_time : float
+        Time constant of the contraction that follows the temperature [s].
     """
 
     criterion: Literal["arrhenius", "cem43", "isotherm", "three_state"] = "arrhenius"
@@ -286,9 +298,10 @@ class ZoneSection(Section):
         _within(40.0 + ZERO_CELSIUS, 100.0 + ZERO_CELSIUS, "temperature", "lethal temperatures below boiling"),
     ] = 60.0 + ZERO_CELSIUS
     cooling: Annotated[Duration, _within(0.0, 3600.0, "duration", "limit of the program")] = 60.0
-    contraction: Annotated[
-        Fraction, _within(0.0, 0.5, "fraction", "measured contractions reach 43 %, Farina et al. 2014")
-    ] = 0.12
+    contraction: Annotated[float | Literal["history"], HistoryOrStrain()] = "history"
+    contraction_time: Annotated[
+        Duration, _within(1.0, 3600.0, "duration", "30 to 300 s would agree with measurements")
+    ] = 100.0
 
 
 class MeshSection(Section):

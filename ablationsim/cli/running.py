@@ -179,7 +179,8 @@ def print_zone(result: Result) -> None:
     document = result.document
     shrunk = document["contracted"]
     error = document["discretisation_error"]
-    table = Table("Ablation zone", "undeformed", f"contracted {100 * shrunk['strain']:g} %", box=None)
+    how = "" if shrunk["law"] == "uniform" else "by its history, "
+    table = Table("Ablation zone", "undeformed", f"contracted {how}{100 * shrunk['strain']:.3g} %", box=None)
     for key, name, unit in (
         ("volume_ml", "volume", "mL"),
         ("axial_length_mm", "length along the shaft", "mm"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -57,14 +58,18 @@ def calibrate(
     fit: Annotated[
         str, typer.Option(help="One or two numbers of the profile, with a comma between them.")
     ] = "efficiency,radiating_length",
-    tissue: Annotated[str, typer.Option(help="Tissue set of the experiment.")] = "liver_porcine_ex_vivo",
+    tissue: Annotated[str | None, typer.Option(help="Tissue set of the experiment; that of paper.toml.")] = None,
     start: Annotated[
-        str | None, typer.Option(help='Start temperature of the experiment, such as "21 degC"; of the set by default.')
+        str | None, typer.Option(help='Start temperature of the experiment, such as "21 degC"; that of paper.toml.')
     ] = None,
     edge: Annotated[
-        str, typer.Option(help='What was taken for the edge: "whitening", "55 degC", or another criterion.')
-    ] = "whitening",
-    contraction: Annotated[str, typer.Option(help="Uniform contraction of the measured zones.")] = "12 %",
+        str | None,
+        typer.Option(help='What was taken for the edge: "whitening", "55 degC", or another; that of paper.toml.'),
+    ] = None,
+    contraction: Annotated[
+        str | None,
+        typer.Option(help='Contraction of the measured zones: "history", or a share such as "12 %".'),
+    ] = None,
     resolution: Annotated[float, typer.Option(min=0.25, max=4.0, help="Size of the elements.")] = 1.5,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Profile to write, with the fit in it.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
@@ -76,15 +81,19 @@ def calibrate(
 
     from ablationsim.device import Device
     from ablationsim.study.calibrate import calibrate as calibrated
-    from ablationsim.study.measurements import Conditions, Measurements
+    from ablationsim.study.measurements import Measurements
     from ablationsim.study.tables import change_table, comparison_table
+    from ablationsim.study.validation.paper import conditions_beside
 
-    assumed = Conditions(
-        tissue=tissue,
-        start=None if start is None else quantity_of("--start", start, "temperature"),
-        edge=edge,
-        contraction=quantity_of("--contraction", contraction, "fraction"),
-    )
+    given: dict[str, Any] = {
+        "tissue": tissue,
+        "start": None if start is None else quantity_of("--start", start, "temperature"),
+        "edge": edge,
+        "contraction": contraction
+        if contraction in (None, "history")
+        else quantity_of("--contraction", str(contraction), "fraction"),
+    }
+    assumed = replace(conditions_beside(data), **{key: value for key, value in given.items() if value is not None})
     measurements = Measurements.read(data, Device.load(device).name, assumed)
     console = Console()
 

@@ -34,6 +34,7 @@ from ablationsim.units import (
     Angle,
     Current,
     Duration,
+    FlowRate,
     Frequency,
     IntegralGain,
     Length,
@@ -216,7 +217,7 @@ class GeneratorSpec(Spec):
 
 
 class InfusionSpec(Spec):
-    """Saline in the tissue round the tip, as an effective electric conductivity.
+    """Saline in the tissue round the tip: an effective electric conductivity, and water for what boils away.
 
     Attributes
     ----------
@@ -226,11 +227,14 @@ class InfusionSpec(Spec):
         From the tip upward [m].
     conductivity_factor : float
         Multiplier of the tissue's electric conductivity.
+    flow : float
+        Water that reaches dried tissue there [m3/s].
     """
 
     radius: PositiveLength
     length: PositiveLength
     conductivity_factor: Annotated[Ratio, Positive]
+    flow: Annotated[FlowRate, NotNegative] = 0.0
 
 
 class Device(Spec):

@@ -38,6 +38,56 @@ def look_up(x, start, step, table, value, slope):
 
 
 @njit(cache=True)
+def _heat_content(first, last, x, lost, start, step, table, latent, value, slope):
+    top = len(table) - 2
+    for i in range(first, last):
+        position = (x[i] - start) / step
+        k = min(max(int(position), 0), top)
+        lower = table[k] - lost[i] * latent[k]
+        difference = table[k + 1] - lost[i] * latent[k + 1] - lower
+        value[i] = lower + (position - k) * difference
+        slope[i] = difference / step
+
+
+@njit(cache=True, parallel=True)
+def _threaded_heat_content(x, lost, start, step, table, latent, value, slope):
+    n = len(x)
+    for block in prange(blocks_of(n)):
+        first, last = block * BLOCK, min(n, (block + 1) * BLOCK)
+        _heat_content(first, last, x, lost, start, step, table, latent, value, slope)
+
+
+def heat_content(x, lost, start, step, table, latent, value, slope):
+    """Values and slopes at ``x`` of ``table - lost * latent``, two uniform tables; constant slope beyond their ends."""
+    if len(x) < THREADED_FROM:
+        _heat_content(0, len(x), x, lost, start, step, table, latent, value, slope)
+    else:
+        _threaded_heat_content(x, lost, start, step, table, latent, value, slope)
+
+
+@njit(cache=True)
+def refine_heat_content(content, lost, start, step, table, latent, x):
+    """Where ``table - lost * latent`` has the values ``content``, at the nodes that have lost anything, exactly.
+
+    The others keep what they have in ``x``, which is a lower bound for all.
+    """
+    for i in range(len(x)):
+        if lost[i] == 0.0:
+            continue
+        low = min(max(int((x[i] - start) / step) - 1, 0), len(table) - 2)
+        high = len(table) - 1
+        while high - low > 1:
+            k = (low + high) // 2
+            if table[k] - lost[i] * latent[k] <= content[i]:
+                low = k
+            else:
+                high = k
+        value = table[low] - lost[i] * latent[low]
+        difference = table[low + 1] - lost[i] * latent[low + 1] - value
+        x[i] = start + step * (low + (content[i] - value) / difference)
+
+
+@njit(cache=True)
 def _nodal_look_up(first, last, x, start, step, table, factor, out):
     top = len(table) - 2
     for i in range(first, last):

@@ -31,6 +31,8 @@ class EnthalpyTable(NamedTuple):
         First temperature of the grid, and its spacing [K].
     enthalpy : array
         [J/m3].
+    latent : array
+        The part of it that is latent heat of water [J/m3], on the same grid.
     middle, half_band : float
         Where it is steep, because water boils off [K].
     """
@@ -38,6 +40,7 @@ class EnthalpyTable(NamedTuple):
     start: float
     step: float
     enthalpy: Array
+    latent: Array
     middle: float
     half_band: float
 
@@ -50,6 +53,7 @@ def solve_enthalpy(
     known: Array,
     weight: float,
     table: EnthalpyTable,
+    lost: Array,
     theta: Array,
     reference: float,
     tolerance: float,
@@ -68,6 +72,8 @@ def solve_enthalpy(
         Time [s].
     table : EnthalpyTable
         Of the tissue.
+    lost : (n,) array
+        Share of the water that has left as vapour, and whose latent heat no longer counts.
     theta : (n,) array
         First guess, and the solution [K].
     reference : float
@@ -86,7 +92,8 @@ def solve_enthalpy(
         undefined.
     """
     own = distribution.own
-    here, mass, losses, known, conduction_diagonal = map(own, (theta, mass, losses, known, conduction.diagonal))
+    here, mass, losses, known, lost = map(own, (theta, mass, losses, known, lost))
+    conduction_diagonal = own(conduction.diagonal)
     solver = jacobi_cg(distribution)
     conducted = np.empty(len(here))
     diagonal, inverse, right, change = (np.empty(len(here), solver.precision) for _ in range(4))
@@ -103,6 +110,7 @@ def solve_enthalpy(
             weight,
             reference,
             table,
+            lost,
             diagonal,
             inverse,
             right,
@@ -122,14 +130,16 @@ def solve_enthalpy(
 
 @njit(cache=True)
 def _linearise(
-    first, last, theta, conducted, conduction, mass, losses, known, weight, reference, table, diagonal, inverse, right
+    first, last, theta, conducted, conduction, mass, losses, known, weight, reference, table, lost, diagonal, inverse,
+    right,
 ):  # fmt: skip
     top = len(table.enthalpy) - 2
     for i in range(first, last):
         position = (reference + theta[i] - table.start) / table.step
         k = min(max(int(position), 0), top)
-        difference = table.enthalpy[k + 1] - table.enthalpy[k]
-        energy = mass[i] * (table.enthalpy[k] + (position - k) * difference)
+        lower = table.enthalpy[k] - lost[i] * table.latent[k]
+        difference = table.enthalpy[k + 1] - lost[i] * table.latent[k + 1] - lower
+        energy = mass[i] * (lower + (position - k) * difference)
         right[i] = known[i] - energy - weight * (conducted[i] + losses[i] * theta[i])
         value = mass[i] * difference / table.step + weight * (losses[i] + conduction[i])
         diagonal[i] = value
@@ -138,21 +148,35 @@ def _linearise(
 
 @njit(cache=True, parallel=True)
 def _threaded_linearise(
-    theta, conducted, conduction, mass, losses, known, weight, reference, table, diagonal, inverse, right
+    theta, conducted, conduction, mass, losses, known, weight, reference, table, lost, diagonal, inverse, right
 ):  # fmt: skip
     n = len(theta)
     for block in prange(blocks_of(n)):
         _linearise(
             block * BLOCK, min(n, (block + 1) * BLOCK), theta, conducted, conduction, mass, losses, known, weight,
-            reference, table, diagonal, inverse, right,
+            reference, table, lost, diagonal, inverse, right,
         )  # fmt: skip
 
 
 def linearise(
-    theta, conducted, conduction, mass, losses, known, weight, reference, table, diagonal, inverse, right
+    theta, conducted, conduction, mass, losses, known, weight, reference, table, lost, diagonal, inverse, right
 ):  # fmt: skip
     """Right-hand side, diagonal and its inverse of the equation for Newton's correction."""
-    arguments = (theta, conducted, conduction, mass, losses, known, weight, reference, table, diagonal, inverse, right)
+    arguments = (
+        theta,
+        conducted,
+        conduction,
+        mass,
+        losses,
+        known,
+        weight,
+        reference,
+        table,
+        lost,
+        diagonal,
+        inverse,
+        right,
+    )
     if len(theta) < THREADED_FROM:
         _linearise(0, len(theta), *arguments)
     else:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ablationsim.errors import SolverError
 from ablationsim.fem.jacobi import System, jacobi_cg
-from ablationsim.fem.kernels import Array, element_look_up, look_up
+from ablationsim.fem.kernels import Array, element_look_up, heat_content, look_up, refine_heat_content
 from ablationsim.fem.newton import EnthalpyTable, solve_enthalpy
 from ablationsim.fem.space import P1Space
 from ablationsim.fem.stiffness import Matrix, times
@@ -91,6 +91,7 @@ class Bioheat:
             self.tables.temperature0,
             self.tables.step,
             self.tables.enthalpy,
+            self.tables.latent,
             0.5 * (lower + upper),
             0.5 * (upper - lower),
         )
@@ -108,6 +109,7 @@ class Bioheat:
             self._wall_source += exchange * (surface.coolant_temperature - reference)
         self._wall_total = space.distribution.comm.sum(float(self._wall_source.sum()))
         self._unit = np.ones(space.n_nodes)
+        self.wet = np.zeros(space.n_nodes)
         self._wet_capacity = float(self.enthalpy(np.array([reference]))[1][0])
         self._content_step, self._inverse = self._invert_enthalpy()
         self.newton_steps = 0
@@ -171,22 +173,35 @@ class Bioheat:
         source: Array = self._wall_source + operator.perfusion * (self.blood_temperature - self.reference)
         return source if self.vessels is None else source + self.vessels.source(operator.blood)
 
-    def enthalpy(self, temperature: Array) -> tuple[Array, Array]:
-        """Volumetric enthalpy [J/m3] and heat capacity [J/m3/K] at nodal temperatures [K]."""
+    def enthalpy(self, temperature: Array, lost: Array | None = None) -> tuple[Array, Array]:
+        """Volumetric enthalpy [J/m3] and heat capacity [J/m3/K] at nodal temperatures ``(n,)`` [K].
+
+        Without the share ``lost`` ``(n,)`` of the water that has left, all of it is there.
+        """
         value, slope = np.empty_like(temperature), np.empty_like(temperature)
         tables = self.tables
-        look_up(temperature, tables.temperature0, tables.step, tables.enthalpy, value, slope)
+        lost = np.zeros_like(temperature) if lost is None else lost
+        heat_content(temperature, lost, tables.temperature0, tables.step, tables.enthalpy, tables.latent, value, slope)
         return value, slope
 
-    def temperature_at(self, enthalpy: Array) -> Array:
-        """Nodal temperature [K] at a volumetric enthalpy [J/m3]."""
-        value, slope = np.empty_like(enthalpy), np.empty_like(enthalpy)
-        look_up(enthalpy, self.tables.enthalpy[0], self._content_step, self._inverse, value, slope)
+    def latent_heat(self, temperature: Array) -> Array:
+        """Latent heat in the vapour of tissue that has kept all its water, at nodal temperatures ``(n,)`` [J/m3]."""
+        value, slope = np.empty_like(temperature), np.empty_like(temperature)
+        look_up(temperature, self.tables.temperature0, self.tables.step, self.tables.latent, value, slope)
         return value
 
-    def stored_energy(self, temperature: Array) -> float:
+    def temperature_at(self, enthalpy: Array, lost: Array | None = None) -> Array:
+        """Nodal temperature [K] at a volumetric enthalpy [J/m3], exact where water has been lost."""
+        value, slope = np.empty_like(enthalpy), np.empty_like(enthalpy)
+        tables = self.tables
+        look_up(enthalpy, tables.enthalpy[0], self._content_step, self._inverse, value, slope)
+        if lost is not None:
+            refine_heat_content(enthalpy, lost, tables.temperature0, tables.step, tables.enthalpy, tables.latent, value)
+        return value
+
+    def stored_energy(self, temperature: Array, lost: Array | None = None) -> float:
         """Heat content of the mesh [J] relative to the zero of the enthalpy table."""
-        return self._total(self.space.lumped_mass, self.enthalpy(temperature)[0])
+        return self._total(self.space.lumped_mass, self.enthalpy(temperature, lost)[0])
 
     def coolant_power(self, temperature: Array) -> float:
         """Heat that the coolant takes up [W]."""
@@ -210,9 +225,11 @@ class Bioheat:
             return Exchange(np.zeros(0), np.zeros(0), np.zeros(0))
         return self.vessels.exchange(temperature, operator.blood)
 
-    def damped(self, operator: HeatOperator, weight: float, energy: Array, temperature: Array) -> Array:
+    def damped(
+        self, operator: HeatOperator, weight: float, energy: Array, temperature: Array, lost: Array | None = None
+    ) -> Array:
         """Temperature change ``(n,)`` [K] that a nodal energy error [J] amounts to after implicit smoothing."""
-        _, capacity = self.enthalpy(temperature)
+        _, capacity = self.enthalpy(temperature, lost)
         capacity = np.maximum(capacity, self._wet_capacity)
         pattern, conduction = self.space.scatter.pattern, operator.conduction
         shift = self.space.lumped_mass * capacity + weight * (operator.perfusion + self.wall)
@@ -226,7 +243,14 @@ class Bioheat:
         return distribution.update(result)
 
     def solve_stage(
-        self, operator: HeatOperator, weight: float, known: Array, heat: Array, temperature: Array, tolerance: float
+        self,
+        operator: HeatOperator,
+        weight: float,
+        known: Array,
+        heat: Array,
+        temperature: Array,
+        tolerance: float,
+        lost: Array | None = None,
     ) -> Array:
         """Temperature that satisfies ``mass * enthalpy(T) = known + weight * flux(T)``.
 
@@ -244,6 +268,8 @@ class Bioheat:
             First guess [K].
         tolerance : float
             Integral of the square of Newton's last correction at which the iteration counts as converged [K2 m3].
+        lost : (n,) array, optional
+            Share of the water that has left as vapour.
 
         Raises
         ------
@@ -259,6 +285,7 @@ class Bioheat:
             known + weight * (heat + self._source(operator)),
             weight,
             self._table,
+            self.wet if lost is None else lost,
             theta,
             self.reference,
             tolerance,

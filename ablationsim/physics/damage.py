@@ -1,4 +1,4 @@
-"""Tissue damage: Arrhenius integral, thermal dose CEM43, highest temperature, three-state cell death.
+"""Tissue damage: Arrhenius integral, thermal dose CEM43, highest temperature, three-state cell death, contraction.
 
 All of them only grow. Temperature is taken to run linearly in time between the states that the time integrator
 produces; the Arrhenius rate and the dose rate then run nearly exponentially, and their integral over the interval is
@@ -7,6 +7,7 @@ the logarithmic mean of the end values, which is exact where the rate is exponen
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,7 @@ from numba import njit, prange
 
 from ablationsim.fem.kernels import Array
 from ablationsim.fem.products import BLOCK, THREADED_FROM, blocks_of
+from ablationsim.physics.contraction import TIME_CONSTANT, contract
 
 Criterion = Literal["arrhenius", "cem43", "isotherm", "three_state"]
 GAS_CONSTANT = 8.314462618  # J/mol/K, CODATA
@@ -130,6 +132,7 @@ class Damage:
     cem43 : thermal dose in equivalent minutes at 43 degC [min].
     max_temperature : highest temperature so far [K].
     alive, dead : fractions of the three-state model [1].
+    contraction : relative shortening that free tissue would have [1]: see `ablationsim.physics.contraction`.
     """
 
     omega: Array
@@ -137,12 +140,14 @@ class Damage:
     max_temperature: Array
     alive: Array
     dead: Array
+    contraction: Array
 
     @classmethod
     def none(cls, temperature: Array) -> Damage:
         """No damage at the given nodal temperature ``(n,)`` [K]; alive fraction 0.99 as O'Neill et al. start."""
         zero = np.zeros_like(temperature)
-        return cls(zero.copy(), zero.copy(), temperature.copy(), np.full_like(temperature, 0.99), zero.copy())
+        alive = np.full_like(temperature, 0.99)
+        return cls(zero.copy(), zero.copy(), temperature.copy(), alive, zero.copy(), zero.copy())
 
     def copy(self) -> Damage:
         """An independent copy."""
@@ -160,12 +165,21 @@ class DamageModel:
         Key of :data:`ARRHENIUS_SETS`.
     isotherm : float
         Temperature of the isotherm criterion [K].
+    contraction_time : float
+        Time constant of contraction [s].
     """
 
-    def __init__(self, criterion: Criterion, arrhenius_set: str = "whitening", isotherm: float = 333.15) -> None:
+    def __init__(
+        self,
+        criterion: Criterion,
+        arrhenius_set: str = "whitening",
+        isotherm: float = 333.15,
+        contraction_time: float = TIME_CONSTANT,
+    ) -> None:
         self.criterion = criterion
         self.arrhenius = ARRHENIUS_SETS[arrhenius_set]
         self.isotherm = isotherm
+        self.contraction_time = contraction_time
 
     def advance(self, damage: Damage, start: Array, end: Array, dt: float) -> None:
         """Let the damage grow over ``dt`` seconds in which the temperature runs from ``start`` to ``end`` [K]."""
@@ -182,6 +196,7 @@ class DamageModel:
         )
         if self.criterion == "three_state":
             _three_state(damage.alive, damage.dead, start, end, dt)
+        contract(damage.contraction, start, end, -math.expm1(-dt / self.contraction_time))
 
     def level(self, damage: Damage) -> Array:
         """Nodal function ``(n,)`` that is positive inside the ablation zone and as linear as can be across its edge."""

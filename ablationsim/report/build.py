@@ -50,6 +50,7 @@ def report_data(result: Result) -> ReportData:
         temperature_end=frames.temperature(len(frames) - 1),
         temperature_max=result.fields["max_temperature"],
         level=result.fields["level"],
+        displacement=result.fields.get("displacement"),
         criterion=_criterion(result.document["criterion"]),
         level_label=label,
         level_span=span,

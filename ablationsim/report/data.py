@@ -221,6 +221,8 @@ class ReportData:
         Temperature when heating ended and when the zone was taken, and the highest of the whole run, in K.
     level : (nodes,) float64
         Damage level, positive inside the zone.
+    displacement : (nodes, d) float64 or None
+        Where the tissue of the contracted zone went, in metres; None with a uniform contraction.
     level_label : str
         Name and unit of the level.
     criterion : str
@@ -259,6 +261,7 @@ class ReportData:
     temperature_end: Floats
     temperature_max: Floats
     level: Floats
+    displacement: Floats | None = None
     criterion: str = ""
     level_label: str = "damage level ln Ω"
     level_span: float = 4.0

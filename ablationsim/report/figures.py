@@ -30,7 +30,7 @@ from ablationsim.report.painting import (
     paint,
     plain,
 )
-from ablationsim.report.section import Plane, Section, plane_through, section
+from ablationsim.report.section import Plane, Section, contracted, plane_through, section
 from ablationsim.report.vessels import KINDS, TUMOUR, draw_vessels
 
 Floats = NDArray[np.float64]
@@ -89,17 +89,18 @@ def cross_section(data: ReportData) -> Figure:
     # Single spots at the electrode dry out and get very hot; the scale is for the tissue that matters.
     heat = Normalize(float(np.floor(min(power_off.min(), highest.min()) / 5) * 5), HOTTEST)
     harm = Normalize(-data.level_span, data.level_span)
+    shrunk = contracted(cut, plane, data.zone["contracted"]["strain"], data.displacement)
+    shrunk_halves = [shrunk.mirrored(), shrunk] if data.mesh.axisymmetric else [shrunk]
     for ax, (title, halves) in zip(axes, panels, strict=True):
         damage = title == "Damage"
-        for half, values in halves:
+        for (half, values), outline in zip(halves, shrunk_halves, strict=True):
             image = paint(ax, half, values, DAMAGE if damage else "inferno", harm if damage else heat)
             isotherms = highest if damage else values
             for key in ("50", "60"):
                 draw_contour(ax, half, isotherms, float(key), STROKES[key])
             draw_contour(ax, half, level, 0.0, STROKES["zone"])
             if damage:
-                shrunk = Section(half.points * (1 - data.zone["contracted"]["strain"]), half.triangles, half.cut)
-                draw_contour(ax, shrunk, level, 0.0, STROKES["contracted"])
+                draw_contour(ax, outline, level, 0.0, STROKES["contracted"])
         for applicator in data.applicators:
             draw_applicator(ax, applicator, plane, top)
         if data.surroundings is not None:
@@ -387,7 +388,8 @@ def _legend(figure: Figure, data: ReportData) -> None:
     entries = [_line("zone", "zone edge"), _line("50", "50 °C"), _line("60", "60 °C")]
     strain = data.zone["contracted"]["strain"]
     if strain > 0:
-        entries.insert(1, _line("contracted", f"zone edge contracted by {100 * strain:.3g} % about the tip"))
+        how = "about the tip" if data.displacement is None else "in the mean"
+        entries.insert(1, _line("contracted", f"zone edge contracted by {100 * strain:.3g} % {how}"))
     _dark_legend(figure, entries + _electrode_entry(data) + _vessel_entries(data))
 
 

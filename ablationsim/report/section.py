@@ -60,6 +60,27 @@ class Section:
         return Section(self.points * [-1, 1], self.triangles, self.cut)
 
 
+def contracted(cut: Section, plane: Plane, strain: float, displacement: Floats | None = None) -> Section:
+    """Return a section where its tissue went.
+
+    Parameters
+    ----------
+    cut : Section
+        From `section`.
+    plane : Plane
+        Of the section.
+    strain : float
+        Uniform strain about the tip; of no effect with a displacement.
+    displacement : (n, d) float64, optional
+        Of the nodes of the mesh, in metres; what leads out of the plane is not drawn.
+    """
+    if displacement is None:
+        return Section(cut.points * (1 - strain), cut.triangles, cut.cut)
+    way = 1e3 * cut.sample(displacement)
+    in_plane = np.diag([1.0, np.sign(plane.up[2])]) if way.shape[1] == 2 else np.column_stack([plane.right, plane.up])
+    return Section(cut.points + way @ in_plane, cut.triangles, cut.cut)
+
+
 def plane_through(applicators: Sequence[ApplicatorDrawing], place: Floats | None = None) -> Plane:
     """Return a plane through the axis of the first applicator.
 

@@ -23,7 +23,7 @@ from ablationsim.results.files import replacing, unwritable, write_whole
 
 Arrays = Mapping[str, NDArray[Any]]
 
-FORMAT = 2
+FORMAT = 3
 """Number of the format of the files; any other is refused."""
 
 DAMAGED = (OSError, ValueError, KeyError, EOFError, BadZipFile, ZlibError)

@@ -27,7 +27,7 @@ def write_fields(path: Path, mesh: Mesh, fields: Mapping[str, Floats]) -> None:
         File to write, ending in .vtu.
     mesh : Mesh
         In metres; an axisymmetric half-plane is written in the plane y = 0.
-    fields : mapping of str to (nodes,) float64
+    fields : mapping of str to (nodes,) or (nodes, 3) float64
         Nodal values by name; give the unit in the name, such as "temperature_c".
 
     Raises
@@ -37,13 +37,18 @@ def write_fields(path: Path, mesh: Mesh, fields: Mapping[str, Floats]) -> None:
     """
     import meshio
 
-    points = MILLIMETRES * mesh.points
-    if mesh.dimension == 2:
-        points = np.column_stack([points[:, 0], np.zeros(len(points)), points[:, 1]])
+    points = MILLIMETRES * in_space(mesh.points)
     kind = "triangle" if mesh.dimension == 2 else "tetra"
     grid = meshio.Mesh(points, [(kind, mesh.cells)], point_data={name: np.asarray(f) for name, f in fields.items()})
     with replacing(path) as beside:
         meshio.write(beside, grid, file_format="vtu")
+
+
+def in_space(vectors: Floats) -> Floats:
+    """Vectors ``(n, 3)`` in space of those of a mesh; a half-plane (r, z) lies in the plane y = 0."""
+    if vectors.shape[1] == 3:
+        return vectors
+    return np.column_stack([vectors[:, 0], np.zeros(len(vectors)), vectors[:, 1]])
 
 
 def write_series(path: Path, frames: Sequence[tuple[float, str]]) -> None:
@@ -68,7 +73,7 @@ def write_series(path: Path, frames: Sequence[tuple[float, str]]) -> None:
     _write_xml(path, root)
 
 
-def write_pieces(path: Path, files: Sequence[str], fields: Sequence[str]) -> None:
+def write_pieces(path: Path, files: Sequence[str], fields: Mapping[str, Floats]) -> None:
     """Write the .pvtu file that makes one of several .vtu files.
 
     Parameters
@@ -77,8 +82,8 @@ def write_pieces(path: Path, files: Sequence[str], fields: Sequence[str]) -> Non
         File to write, ending in .pvtu.
     files : sequence of str
         The .vtu files, as `write_fields` writes them, in the same folder.
-    fields : sequence of str
-        Names of their fields.
+    fields : mapping of str to (nodes,) or (nodes, 3) float64
+        Nodal values, of any of the files.
 
     Raises
     ------
@@ -88,8 +93,10 @@ def write_pieces(path: Path, files: Sequence[str], fields: Sequence[str]) -> Non
     root = ElementTree.Element("VTKFile", type="PUnstructuredGrid", version="0.1", byte_order="LittleEndian")
     grid = ElementTree.SubElement(root, "PUnstructuredGrid", GhostLevel="0")
     data = ElementTree.SubElement(grid, "PPointData")
-    for name in fields:
-        ElementTree.SubElement(data, "PDataArray", type="Float64", Name=name)
+    for name, values in fields.items():
+        array = ElementTree.SubElement(data, "PDataArray", type="Float64", Name=name)
+        if values.ndim > 1:
+            array.set("NumberOfComponents", str(values.shape[1]))
     points = ElementTree.SubElement(grid, "PPoints")
     ElementTree.SubElement(points, "PDataArray", type="Float64", NumberOfComponents="3")
     for file in files:

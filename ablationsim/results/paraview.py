@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.parallel import on_first
 from ablationsim.parallel.agreement import on_every
-from ablationsim.results.export import write_fields, write_pieces, write_series
+from ablationsim.results.export import in_space, write_fields, write_pieces, write_series
 from ablationsim.results.frames import FIELDS
 from ablationsim.results.result import Result
 from ablationsim.units import ZERO_CELSIUS
@@ -46,7 +46,7 @@ def write_frames(folder: Path, result: Result) -> None:
     def list_all() -> None:
         for i in range(count if distribution.parted else 0):
             files = [f"frame_{i:04d}_{rank:04d}.vtu" for rank in writers]
-            write_pieces(folder / FIELDS / f"frame_{i:04d}.pvtu", files, list(_shown(result, i)))
+            write_pieces(folder / FIELDS / f"frame_{i:04d}.pvtu", files, _shown(result, i))
         kind = "pvtu" if distribution.parted else "vtu"
         names = [f"{FIELDS}/frame_{i:04d}.{kind}" for i in range(count)]
         write_series(folder / "fields.pvd", list(zip(map(float, result.frames.times), names, strict=True)))
@@ -68,9 +68,14 @@ def _shown(result: Result, frame: int) -> dict[str, NDArray[np.float64]]:
     temperature = {"temperature_c": result.frames.temperature(frame) - ZERO_CELSIUS}
     if frame < len(result.frames) - 1:
         return temperature
-    return temperature | {
+    shown = temperature | {
         "max_temperature_c": result.fields["max_temperature"] - ZERO_CELSIUS,
         "damage_level": result.fields["level"],
         "arrhenius_integral": result.fields["omega"],
         "cem43_min": result.fields["cem43"],
+        "lost_water_percent": 100.0 * result.fields["lost_water"],
     }
+    if "displacement" in result.fields:
+        shown["contraction_percent"] = 100.0 * result.fields["contraction"]
+        shown["displacement_mm"] = in_space(1e3 * result.fields["displacement"])
+    return shown

@@ -41,7 +41,9 @@ class Result:
         Temperature fields at output times.
     fields : dict of str to (n,) array
         Nodal fields at the end: ``max_temperature`` [K], ``level`` (positive inside the zone), ``omega``, ``cem43``
-        [min].
+        [min], ``lost_water``, the share of the water that has left as vapour; and with a contraction by history
+        ``contraction`` [1], the strain that free tissue would have, and ``displacement`` ``(n, d)`` [m], where the
+        tissue went.
     document : dict
         The content of ``zone.json``.
     record : dict

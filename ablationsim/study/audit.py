@@ -23,6 +23,7 @@ from ablationsim.results import Result
 from ablationsim.study.energy import ModelEnergy, model_energy
 from ablationsim.tissue import Tissue, laws
 from ablationsim.units import ZERO_CELSIUS
+from ablationsim.zone.contraction import UNIFORM
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def audit(case: Case, *, volume_ml: float | None = None, result: Result | None =
         )
     if not spent > 0.0:
         raise CaseError(["the protocol spends no energy, so that there is nothing to audit"])
-    strain = case.zone.contraction
+    strain = _strain(case, result)
     edge = edge_temperature(case.zone, max(a.end for a in case.applicators) - min(a.start for a in case.applicators))
     tissue = volume / (1.0 - strain) ** 3
     needs = tuple(
@@ -164,6 +165,13 @@ def audit(case: Case, *, volume_ml: float | None = None, result: Result | None =
         needs=needs,
         model=None if result is None else model_energy(result, spent),
     )
+
+
+def _strain(case: Case, result: Result | None) -> float:
+    """Uniform contraction: that of the case, else what a run came to, else what is assumed."""
+    if case.zone.contraction != "history":
+        return case.zone.contraction
+    return UNIFORM if result is None else float(result.document["contracted"]["strain"])
 
 
 def measured_volume(measured: MeasuredSection | None) -> tuple[float, str]:

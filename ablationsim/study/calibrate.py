@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ablationsim.device import Device
 from ablationsim.errors import CaseError
-from ablationsim.study.measurements import Conditions, Mean, Measured, Measurements, Setting
+from ablationsim.study.conditions import Conditions
+from ablationsim.study.measurements import NEVER_FITTED, Mean, Measured, Measurements, Setting
 from ablationsim.study.parameters import Change, Parameter, parameters, write_profile
 from ablationsim.study.prediction import Prediction, Task, predict
 from ablationsim.study.workers import Apply, workers
@@ -27,7 +28,7 @@ LENGTH_SD = 2.0
 VOLUME_SD = 0.15
 """Taken for the relative standard deviation of a volume: 2 mm in each axis of a zone of 40 mm."""
 SPHERICITY_SD = 0.07
-"""Taken for the standard deviation of a sphericity: 2 mm in both axes of a zone of 40 mm."""
+"""Taken for the standard deviation of a sphericity or an aspect: 2 mm in both axes of a zone of 40 mm."""
 
 _STEP = 0.05  # of the range: differences well above the noise of one mesh against another
 _TOLERANCE = 1e-2
@@ -184,7 +185,7 @@ class _Trials:
         self.resolution, self.apply, self.told = resolution, apply, told
         groups = {entry.group for entry in data.calibrating if isinstance(entry, Mean)}
         self.needed = [setting for setting in data.settings if setting.calibrated or setting.group in groups]
-        self.count = sum(len(entry.measured) for entry in data.calibrating)
+        self.count = sum(key not in NEVER_FITTED for entry in data.calibrating for key in entry.measured)
         self.evaluations = 0
 
     def device(self, values: Sequence[float]) -> Device:
@@ -237,6 +238,8 @@ def _residuals(
     for entry in entries:
         prediction = _prediction(entry, data, predicted)
         for quantity, measured in entry.measured.items():
+            if quantity in NEVER_FITTED:
+                continue
             found.append((getattr(prediction, quantity) - measured.value) / _sd(quantity, measured))
     return np.array(found)
 
@@ -247,7 +250,7 @@ def _sd(quantity: str, measured: Measured) -> float:
     match quantity:
         case "volume_ml":
             return VOLUME_SD * measured.value
-        case "sphericity":
+        case "sphericity" | "isoperimetric" | "aspect":
             return SPHERICITY_SD
         case _:
             return LENGTH_SD

@@ -77,10 +77,15 @@ def model_energy(result: Result, spent: float) -> ModelEnergy:
 
 
 def stored_inside(result: Result) -> float:
-    """Heat above that of unheated tissue inside the zone at the end [J]; at the edge elements count in part."""
+    """Heat above that of unheated tissue inside the zone at the end [J]; at the edge elements count in part.
+
+    Vapour that is still on its way does not count.
+    """
     space, tissue = P1Space(result.mesh), result.case.tissue
     temperature = result.frames.temperature(len(result.frames) - 1)
     enthalpy = tissue.capacity.integral(temperature, start=tissue.initial_temperature)
+    lost = result.fields.get("lost_water", 0.0)  # runs of earlier versions kept all water
+    enthalpy -= lost * tissue.latent_capacity.integral(temperature, start=tissue.initial_temperature)
     # The measure of each element is its heat instead of its volume.
     heat = space.volume * space.element_mean(enthalpy)
     return zone_volume(result.mesh, result.fields["level"], heat)

@@ -22,10 +22,6 @@ BOILING = 100.0 + ZERO_CELSIUS
 """Temperature [K] above which the conductivities no longer rise (Hall et al. 2015 cap both laws here)."""
 
 
-TRANSPORT_RAMP = 5.0
-"""Width of the ramps on both sides of the band in which vapour carries heat [K] (assumed)."""
-
-
 @dataclass(frozen=True, eq=False)
 class PiecewiseLinear:
     """A property against temperature: straight lines between knots, constant outside them.
@@ -81,24 +77,6 @@ def thermal_conductivity(at_body: float, slope: float) -> PiecewiseLinear:
         Rise [W/m/K2].
     """
     return PiecewiseLinear.through((BODY, at_body), (BOILING, at_body + slope * (BOILING - BODY)))
-
-
-def vapour_transport(factor: float, band: tuple[float, float]) -> PiecewiseLinear:
-    """Factor on the thermal conductivity that stands for vapour, which carries heat from boiling to cooler tissue.
-
-    Trapezoid: `factor` within the vaporisation band, 1 from `TRANSPORT_RAMP` away from it.
-
-    Parameters
-    ----------
-    factor : float
-        1 leaves vapour transport out.
-    band : tuple of float
-        Temperatures [K] between which the water vaporises.
-    """
-    lower, upper = band
-    return PiecewiseLinear.through(
-        (lower - TRANSPORT_RAMP, 1.0), (lower, factor), (upper, factor), (upper + TRANSPORT_RAMP, 1.0)
-    )
 
 
 def electric_conductivity(at_body: float, slope: float, dried: float, drying_width: float) -> PiecewiseLinear:

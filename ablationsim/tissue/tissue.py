@@ -27,7 +27,10 @@ PROPERTIES: Mapping[str, str] = {
     "heat_capacity_rise_end": "temperature",
     "thermal_conductivity": "thermal_conductivity",
     "thermal_conductivity_slope": "thermal_conductivity_slope",
-    "vapour_transport": "ratio",
+    "vapour_carried": "fraction",
+    "vapour_reach": "length",
+    "vapour_time": "duration",
+    "rewetting_time": "duration",
     "electric_conductivity": "electric_conductivity",
     "electric_conductivity_slope": "relative_slope",
     "electric_conductivity_dried": "fraction",
@@ -74,6 +77,8 @@ class TissueTables:
         [W/m/K]
     electric_conductivity : (n,) float64
         [S/m]
+    latent : (n,) float64
+        The part of the enthalpy that is latent heat of the tissue's water [J/m3].
     """
 
     temperature0: float
@@ -81,6 +86,7 @@ class TissueTables:
     enthalpy: NDArray[np.float64]
     thermal_conductivity: NDArray[np.float64]
     electric_conductivity: NDArray[np.float64]
+    latent: NDArray[np.float64]
 
     @property
     def temperature(self) -> NDArray[np.float64]:
@@ -312,7 +318,12 @@ class Tissue:
             band=self.vaporisation_band,
             dried=self.value("dried_heat_capacity"),
         )
-        return sensible + laws.latent_capacity(
+        return sensible + self.latent_capacity
+
+    @property
+    def latent_capacity(self) -> laws.PiecewiseLinear:
+        """The part of `capacity` that is latent heat of the tissue's water [J/m3/K]."""
+        return laws.latent_capacity(
             self.vaporisation_energy, self.vaporisation_band, self.value("vaporisation_rounding")
         )
 
@@ -328,13 +339,13 @@ class Tissue:
             self.value("electric_conductivity_dried"),
             self.value("drying_width"),
         )
-        transport = laws.vapour_transport(self.value("vapour_transport"), self.vaporisation_band)
         return TissueTables(
             temperature0=TABLE_START,
             step=TABLE_STEP,
             enthalpy=self.capacity.integral(temperature, start=laws.BODY),
-            thermal_conductivity=thermal(temperature) * transport(temperature),
+            thermal_conductivity=thermal(temperature),
             electric_conductivity=electric(temperature),
+            latent=self.latent_capacity.integral(temperature, start=laws.BODY),
         )
 
 
@@ -363,6 +374,7 @@ def _inconsistencies(values: Mapping[str, float]) -> list[str]:
         "perfusion",
         "perfusion_remaining",
         "water_fraction",
+        "vapour_carried",
         "thermal_conductivity_slope",
         "electric_conductivity_slope",
     )
@@ -371,9 +383,7 @@ def _inconsistencies(values: Mapping[str, float]) -> list[str]:
         if value < 0.0 or (value == 0.0 and key not in may_vanish):
             limit = "at least 0" if key in may_vanish else "above 0"
             problems.append(f"{key} is {show(value, _DIMENSIONS[key])}; it must be {limit}")
-    if values["vapour_transport"] < 1.0:
-        problems.append(f"vapour_transport is {values['vapour_transport']:g}; it must be at least 1, which is none")
-    for key in ("perfusion_remaining", "water_fraction", "electric_conductivity_dried"):
+    for key in ("perfusion_remaining", "water_fraction", "electric_conductivity_dried", "vapour_carried"):
         if values[key] > 1.0:
             problems.append(f"{key} is {show(values[key], 'fraction')}; it must be at most 100 %")
     if values["heat_capacity_rise_start"] >= values["heat_capacity_rise_end"]:

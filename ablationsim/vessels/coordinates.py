@@ -30,7 +30,7 @@ def to_world(points: Floats, unit: LengthUnit, orientation: Orientation | None, 
     Raises
     ------
     MeshError
-        When a coordinate is not finite, or the extent is no vessel's in that unit; `where` begins the message.
+        When a coordinate is not finite, or the extent cannot be meant in that unit; `where` begins the message.
     """
     bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
     if len(bad):
@@ -41,7 +41,7 @@ def to_world(points: Floats, unit: LengthUnit, orientation: Orientation | None, 
         hint = f" Its unit is rather {' or '.join(likely)}." if likely else ""
         raise MeshError(
             f"{where}: it is {extent:.4g} {unit} large, outside {SMALLEST * 1e3:g} mm to {LARGEST * 1e3:g} mm, "
-            f"which no vessel near a needle is.{hint}"
+            f"which nothing near a needle is.{hint}"
         )
     turn = np.array([-1.0, -1.0, 1.0]) if orientation == "LPS" else np.ones(3)
     return np.asarray(points * (METRES[unit] * turn), dtype=np.float64)

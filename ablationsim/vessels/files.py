@@ -60,6 +60,35 @@ def read_wall(
         cannot be mended.
     """
     path = Path(path)
+    points, triangles = read_triangles(path, unit, orientation, part)
+    try:
+        return mend(points, triangles)
+    except MeshError as error:
+        raise MeshError(f"The surface of {path} cannot be used. {error}") from error
+
+
+def read_triangles(
+    path: Path, unit: LengthUnit, orientation: Orientation | None, part: str | None = None
+) -> tuple[Floats, Ints]:
+    """Read a surface as it is in its file.
+
+    Parameters
+    ----------
+    path, unit, orientation, part
+        As in `read_wall`.
+
+    Returns
+    -------
+    points : (n, 3) float64
+        World coordinates [m].
+    triangles : (m, 3) int64
+        In any state.
+
+    Raises
+    ------
+    MeshError
+        When the file is missing, damaged or too large, its extent cannot be meant, or it lacks the part.
+    """
     ending = path.suffix.lower()
     if ending not in (*SURFACES, *VOLUMES):
         raise MeshError(
@@ -81,11 +110,7 @@ def read_wall(
     if not len(triangles):
         raise MeshError(f"{path}: the file holds no triangles.")
     used, numbers = np.unique(triangles, return_inverse=True)
-    points = to_world(points[used], unit, orientation, str(path))
-    try:
-        return mend(points, numbers.reshape(-1, 3))
-    except MeshError as error:
-        raise MeshError(f"The surface of {path} cannot be used. {error}") from error
+    return to_world(points[used], unit, orientation, str(path)), numbers.reshape(-1, 3)
 
 
 def _check_count(path: Path, ending: str) -> None:
@@ -124,7 +149,7 @@ def _check_count(path: Path, ending: str) -> None:
     if count > MOST_READ:
         raise MeshError(
             f"{path}: it has {about}{count} triangles, more than the {MOST_READ} that are read. Make it coarser "
-            "(decimate it) in the program that made it; 100000 are enough for the vessels of a liver."
+            "(decimate it) in the program that made it; 100000 are enough for anything near a needle."
         )
 
 

@@ -17,7 +17,7 @@ from ablationsim.vessels.centreline import centreline_of
 from ablationsim.vessels.contour import Body, contour, to_world
 from ablationsim.vessels.image_files import Labels, read_labels
 from ablationsim.vessels.smoothing import smooth_body
-from ablationsim.vessels.vessel import Floats, Shape
+from ablationsim.vessels.vessel import Floats, Shape, Wall
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +58,14 @@ class LabelImage:
     source: str = "the label image"
 
     @classmethod
-    def read(cls, path: str | Path) -> LabelImage:
+    def read(cls, path: str | Path, layer: int | None = None) -> LabelImage:
         """Read a three-dimensional label image from a .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd file.
+
+        Parameters
+        ----------
+        path : str or Path
+        layer : int, optional
+            Which value of a voxel, where overlapping segments give it several; see `ablationsim.vessels.segments`.
 
         Raises
         ------
@@ -67,7 +73,7 @@ class LabelImage:
             When the file is missing or damaged, has not three dimensions, holds anything but labels, is too large, or
             does not say where in the patient it lies.
         """
-        values, affine = read_labels(Path(path))
+        values, affine = read_labels(Path(path), layer)
         return cls(values, affine, str(path))
 
     @property
@@ -156,6 +162,21 @@ def shape_of_label(image: LabelImage, label: int, region: tuple[Floats, Floats] 
             raise GeometryError(f"The region asked for holds nothing of label {label} of {image.source}.")
     body, volume, notes = _body(image, label)
     return Shape(contour(body, volume), centreline_of(body.inside, body.affine), notes)
+
+
+def surface_of_label(image: LabelImage, label: int) -> tuple[Wall, tuple[str, ...]]:
+    """Return the closed, smooth surface of a label that may be of any shape, and what was left out or filled.
+
+    It encloses the volume of the voxels; what closes it at the border of the image is `capped`.
+
+    Raises
+    ------
+    GeometryError
+        When the label is absent.
+    """
+    image.require(label)
+    body, volume, notes = _body(image, label)
+    return contour(body, volume), notes
 
 
 def mask_at(image: LabelImage, label: int, points: Floats) -> Floats:

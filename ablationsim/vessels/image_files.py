@@ -28,8 +28,14 @@ _NIFTI_UNITS = {"unknown": 1e-3, "mm": 1e-3, "meter": 1.0, "micron": 1e-6}
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
-def read_labels(path: Path) -> tuple[Labels, Floats]:
+def read_labels(path: Path, layer: int | None = None) -> tuple[Labels, Floats]:
     """Return the labels (i, j, k) of an image and its affine (4, 4) from voxel indices to RAS in metres.
+
+    Parameters
+    ----------
+    path : Path
+    layer : int, optional
+        Of a .nrrd file in which segments overlap, and each voxel has several values: which of them.
 
     Raises
     ------
@@ -42,7 +48,7 @@ def read_labels(path: Path) -> tuple[Labels, Floats]:
     if name.endswith(_NIFTI):
         values, affine = _read_nifti(path)
     elif name.endswith(_ITK):
-        values, affine = _read_itk(path)
+        values, affine = _read_itk(path, layer)
     else:
         known = ", ".join(_NIFTI + _ITK)
         raise GeometryError(f"{path} is no label image that can be read: its name ends in none of {known}.")
@@ -73,7 +79,7 @@ def _read_nifti(path: Path) -> tuple[NDArray[Any], Floats]:
     return values.reshape(values.shape[:3]), affine
 
 
-def _read_itk(path: Path) -> tuple[NDArray[Any], Floats]:
+def _read_itk(path: Path, layer: int | None) -> tuple[NDArray[Any], Floats]:
     import SimpleITK
 
     reader = SimpleITK.ImageFileReader()
@@ -82,7 +88,7 @@ def _read_itk(path: Path) -> tuple[NDArray[Any], Floats]:
         reader.ReadImageInformation()
         _check_size(reader.GetSize(), path)
         placed = "NRRD_space" in reader.GetMetaDataKeys() or not path.name.lower().endswith((".nrrd", ".nhdr"))
-        if reader.GetNumberOfComponents() != 1:
+        if reader.GetNumberOfComponents() != 1 and layer is None:
             raise GeometryError(
                 f"{path} has {reader.GetNumberOfComponents()} values a voxel; a label image has one. Save overlapping "
                 "segments as one label map."
@@ -93,6 +99,8 @@ def _read_itk(path: Path) -> tuple[NDArray[Any], Floats]:
                 "program that made it, with its orientation."
             )
         image = reader.Execute()
+        if reader.GetNumberOfComponents() != 1:
+            image = SimpleITK.VectorIndexSelectionCast(image, layer)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise GeometryError(f"{path} cannot be read; it is damaged or incomplete ({reason}).") from error

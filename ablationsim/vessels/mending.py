@@ -89,6 +89,20 @@ def mend(points: Floats, triangles: Ints) -> tuple[Wall, tuple[str, ...]]:
         When it cannot be made closed without changing more than a small part of it, encloses nothing, or pieces of it
         overlap; with the place.
     """
+    wall, notes = closed(points, triangles)
+    ends = flat_ends(wall.points, wall.triangles) & ~wall.capped
+    if ends.any():
+        area = 1e6 * wall.areas[ends].sum()
+        notes = (*notes, f"Flat ends of {area:.1f} mm² are taken for cuts: no heat passes there.")
+    return Wall(wall.points, wall.triangles, wall.capped | ends), notes
+
+
+def closed(points: Floats, triangles: Ints) -> tuple[Wall, tuple[str, ...]]:
+    """Make a closed surface of triangles, of a vessel or of any other body.
+
+    Parameters, results and errors are those of `mend`, but only what was added to close the surface is `capped`, and
+    not the flat ends that it had.
+    """
     notes: list[str] = []
     points, triangles = _welded(points, triangles, notes)
     if len(triangles) > MOST_TRIANGLES:
@@ -96,12 +110,7 @@ def mend(points: Floats, triangles: Ints) -> tuple[Wall, tuple[str, ...]]:
     pieces = _without_specks(_pieces(points, triangles), notes)
     pieces = [_closed(piece, notes) for piece in pieces]
     _check_apart(pieces)
-    pieces = _without_inner(pieces, notes)
-    wall = _joined(pieces)
-    ends = flat_ends(wall.points, wall.triangles) & ~wall.capped
-    if ends.any():
-        notes.append(f"Flat ends of {1e6 * wall.areas[ends].sum():.1f} mm² are taken for cuts: no heat passes there.")
-    return Wall(wall.points, wall.triangles, wall.capped | ends), tuple(notes)
+    return _joined(_without_inner(pieces, notes)), tuple(notes)
 
 
 def _welded(points: Floats, triangles: Ints, notes: list[str]) -> tuple[Floats, Ints]:
@@ -224,7 +233,7 @@ def _closed(piece: _Piece, notes: list[str]) -> _Piece:
     area = float(whole.areas.sum())
     if 2.0 * whole.volume < THINNEST * area:
         raise MeshError(
-            f"The piece at {place(whole.centroids.mean(axis=0))} encloses no volume: it is a sheet and no vessel."
+            f"The piece at {place(whole.centroids.mean(axis=0))} encloses no volume: it is a sheet and no body."
         )
     return whole
 

@@ -64,12 +64,12 @@ def _cleaned(voxels: NDArray[np.bool_], cell: float) -> tuple[NDArray[np.bool_],
     kept = (sizes * cell >= SPECK) | (sizes == sizes.max())
     if not kept.all():
         lost = sizes[~kept].sum() * cell
-        notes.append(f"{count - kept.sum()} specks of together {lost * 1e9:.0f} mm3 beside the vessels were left out.")
+        notes.append(f"{count - kept.sum()} specks of together {lost * 1e9:.0f} mm3 beside it were left out.")
         voxels = np.concatenate([[False], kept])[parts]
     filled = ndimage.binary_fill_holes(voxels)
     holes = int(filled.sum() - voxels.sum())
     if holes:
-        notes.append(f"Holes of together {holes * cell * 1e9:.0f} mm3 inside the vessels were filled.")
+        notes.append(f"Holes of together {holes * cell * 1e9:.0f} mm3 inside it were filled.")
     return filled, tuple(notes)
 
 

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from ablationsim.errors import OutputError
 from ablationsim.mesh.mesh import Mesh
-from ablationsim.zone.contraction import contracted
 from ablationsim.zone.metrics import ZoneMetrics, measure
 
 SCHEMA = "ablationsim/zone"
@@ -51,7 +50,7 @@ def zone_document(
     time_s: float,
     power_off_s: float,
     isotherms: Mapping[str, ZoneMetrics],
-    strain: float,
+    contracted: Mapping[str, Any],
     energy_balance: Mapping[str, float],
     microwave: Mapping[str, Any] | None = None,
     vessels: Mapping[str, Any] | None = None,
@@ -70,8 +69,8 @@ def zone_document(
         Time at which the zone is taken, and time at which the last protocol ended, in s from the start of the run.
     isotherms : mapping of str to ZoneMetrics
         The zones inside isotherms of the highest temperature, by temperature in °C.
-    strain : float
-        Uniform contraction for the metrics under "contracted", 0.12 for 12 %.
+    contracted : mapping
+        The zone in contracted tissue, from `uniform_contraction` or `history_contraction`.
     energy_balance : mapping
         `in_j`, `stored_j`, `lost_j`, in J, and `relative_error`; further parts of the loss may follow.
     microwave : mapping, optional
@@ -86,8 +85,6 @@ def zone_document(
 
     Raises
     ------
-    CaseError
-        When the strain is outside 0 <= strain < 1.
     OutputError
         When the energy balance lacks a part or a number is not finite, as neither can be written.
     """
@@ -108,11 +105,7 @@ def zone_document(
         "power_off_s": power_off_s,
         **metrics.to_dict(),
         "isotherms": {key: zone.to_dict() for key, zone in isotherms.items()},
-        "contracted": {
-            "strain": strain,
-            **contracted(metrics, strain).to_dict(),
-            "isotherms": {key: contracted(zone, strain).to_dict() for key, zone in isotherms.items()},
-        },
+        "contracted": dict(contracted),
         "energy_balance": dict(energy_balance),
         **({} if microwave is None else {"microwave": dict(microwave)}),
         **({} if vessels is None else {"vessels": dict(vessels)}),

@@ -90,7 +90,10 @@ set = "liver_porcine_in_vivo"
 dielectric = "ji_brace"
 permittivity = 45
 microwave_conductivity = "2.0 S/m"
-vapour_transport = 1.5
+vapour_carried = "50 %"
+vapour_reach = "1 mm"
+vapour_time = "1 s"
+rewetting_time = "300 s"
 perfusion_remaining = "20 %"
 heat_capacity_rise = 1.1
 dried_heat_capacity = "0.5 MJ/m3/K"
@@ -131,7 +134,7 @@ def test_one_device_lies_at_the_origin(one):
     assert case.tissue.value("electric_conductivity") == pytest.approx(0.22)
     assert case.probes[0].position == pytest.approx((0.01, 0.0, 0.015))
     assert case.zone.cooling == 120.0
-    assert case.zone.contraction == 0.12
+    assert (case.zone.contraction, case.zone.contraction_time) == ("history", 100.0)
     assert case.measured.long_axis.sd == pytest.approx(0.002)
     assert case.measured.probe[0].time_to.value == 135.0
 
@@ -167,7 +170,10 @@ def test_antenna_and_its_tissue():
     overrides = {
         "permittivity": 45.0,
         "microwave_conductivity": 2.0,
-        "vapour_transport": 1.5,
+        "vapour_carried": 0.5,
+        "vapour_reach": 1e-3,
+        "vapour_time": 1.0,
+        "rewetting_time": 300.0,
         "perfusion_remaining": 0.2,
         "heat_capacity_rise": 1.1,
         "dried_heat_capacity": 0.5e6,
@@ -346,8 +352,8 @@ name = "r45"
             "tissue.microwave_conductivity expects an electric conductivity such as '0.2 S/m', got 1.7 without a unit",
         ),
         (
-            {"tissue": {"set": "liver_human", "vapour_transport": 4}},
-            "tissue.vapour_transport: 4 is outside the range 1 to 3",
+            {"tissue": {"set": "liver_human", "vapour_reach": "10 mm"}},
+            "tissue.vapour_reach: 10 mm is outside the range 0.5 mm to 5 mm",
         ),
         ({"microwave": {"couplin": "full"}}, "unknown key 'couplin' in microwave; did you mean 'coupling'?"),
         ({"microwave": {"coupling": "ful"}}, "microwave.coupling: 'ful' is not a choice; did you mean 'full'?"),

@@ -261,13 +261,13 @@ def test_another_format_is_refused_by_name(tmp_path):
     Checkpoints(tmp_path, WHOLE, N).save({"time": 1.0}, {}, {})
     path = tmp_path / "000001.ckpt"
     _, _, rest = path.read_bytes().partition(b"\n")
-    path.write_bytes(b"ablationsim checkpoint 3 of version 0.9.4\n" + rest)
+    path.write_bytes(b"ablationsim checkpoint 4 of version 0.9.4\n" + rest)
     (tmp_path / "a.ckpt").write_bytes(b"ablationsim checkpoint 1\n" + rest)
     with pytest.raises(CheckpointError) as caught:
         Checkpoints(tmp_path, WHOLE, N).load()
-    assert "000001.ckpt was written by version 0.9.4 of ablationsim in format 3; this version, " in str(caught.value)
+    assert "000001.ckpt was written by version 0.9.4 of ablationsim in format 4; this version, " in str(caught.value)
     assert "a.ckpt was written by version 0.1.0 or older of ablationsim in format 1; " in str(caught.value)
-    assert "reads format 2 alone" in str(caught.value)
+    assert "reads format 3 alone" in str(caught.value)
 
 
 def test_a_checkpoint_of_another_mesh_is_refused(tmp_path):

@@ -37,6 +37,7 @@ def test_level_changes_sign_at_the_threshold(criterion: Criterion) -> None:
         max_temperature=np.array([333.0, 333.15, 333.3]),
         alive=np.zeros(3),
         dead=np.array([0.79, 0.80, 0.81]),
+        contraction=np.zeros(3),
     )
     assert np.sign(np.round(model.level(damage), 12)).tolist() == [-1.0, 0.0, 1.0]
 
@@ -46,7 +47,7 @@ def test_threshold_is_that_of_the_set(name: str) -> None:
     law = ARRHENIUS_SETS[name]
     model = DamageModel("arrhenius", name)
     at = np.full(1, law.threshold)
-    damage = Damage(at, at, at, at, at)
+    damage = Damage(at, at, at, at, at, at)
     assert model.level(damage) == pytest.approx([0.0])
     assert model.perfusion_factor(damage) == pytest.approx([0.0])
     assert citation(law.source)

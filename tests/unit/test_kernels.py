@@ -221,6 +221,44 @@ def test_look_up_is_linear_interpolation_and_extrapolates_the_end(repeats: int) 
     assert slope == pytest.approx(np.tile([0.5, 0.5, 1.5, 2.5, 2.5], repeats))
 
 
+@pytest.mark.parametrize("n", [500, 40_000])
+def test_heat_content_is_the_difference_of_two_tables(n: int) -> None:
+    random_number = np.random.default_rng(0)
+    table, latent = np.cumsum(random_number.uniform(2.0, 3.0, 40)), np.cumsum(random_number.uniform(0.0, 2.0, 40))
+    x, lost = random_number.uniform(5.0, 24.5, n), random_number.uniform(0.0, 1.0, n)
+    value, slope = np.empty(n), np.empty(n)
+    kernels.heat_content(x, lost, 5.0, 0.5, table, latent, value, slope)
+    grid = 5.0 + 0.5 * np.arange(40)
+    assert value == pytest.approx(np.interp(x, grid, table) - lost * np.interp(x, grid, latent), rel=1e-12)
+    place = np.clip(((x - 5.0) / 0.5).astype(int), 0, 38)
+    assert slope == pytest.approx(2.0 * (np.diff(table)[place] - lost * np.diff(latent)[place]), rel=1e-9)
+    # Beyond the ends with the last slopes.
+    ends, some = np.array([4.0, 26.0]), np.array([0.25, 0.75])
+    value, slope = np.empty(2), np.empty(2)
+    kernels.heat_content(ends, some, 5.0, 0.5, table, latent, value, slope)
+    rise = 2.0 * (np.diff(table)[[0, -1]] - some * np.diff(latent)[[0, -1]])
+    assert slope == pytest.approx(rise)
+    assert value == pytest.approx(table[[0, -1]] - some * latent[[0, -1]] + rise * [-1.0, 1.5])
+
+
+@pytest.mark.parametrize("n", [500, 40_000])
+def test_heat_content_and_its_exact_inverse(n: int) -> None:
+    random_number = np.random.default_rng(0)
+    grid = 5.0 + 0.5 * np.arange(400)
+    latent = 300.0 * np.clip((grid - 100.0) / 4.0, 0.0, 1.0)
+    table = 3.0 * grid + latent
+    x, lost = random_number.uniform(5.0, 204.0, n), random_number.choice([0.0, 0.3, 1.0], n)
+    content = np.interp(x, grid, table) - lost * np.interp(x, grid, latent)
+    # From where nothing would have been lost, which is a lower bound.
+    found = np.interp(content, table, grid)
+    assert (found <= x + 1e-9).all()
+    first = found.copy()
+    kernels.refine_heat_content(content, lost, 5.0, 0.5, table, latent, found)
+    assert np.array_equal(found[lost == 0.0], first[lost == 0.0])
+    assert found == pytest.approx(x, abs=1e-9)
+    assert abs(first - x).max() > 10.0
+
+
 def test_element_look_up_holds_the_ends(space: P1Space) -> None:
     table = np.array([2.0, 4.0, 4.0])
     out = np.empty(len(space.mesh.cells))
@@ -313,22 +351,29 @@ def test_product_of_a_matrix_of_a_space(space: P1Space) -> None:
     assert found == pytest.approx(expected, abs=1e-12 * abs(expected).max())
 
 
-def test_newton_solves_the_equation_across_the_steep_band(space: P1Space) -> None:
-    """Two nodes in three start below the band and end beyond it, or in it."""
-    grid = np.arange(0.0, 600.0, 0.5)
-    enthalpy = 4e6 * grid + 2e9 * np.clip((grid - 372.0) / 2.0, 0.0, 1.0)
-    table = newton.EnthalpyTable(0.0, 0.5, enthalpy, 373.0, 1.0)
+@pytest.mark.parametrize("dried", [False, True])
+def test_newton_solves_the_equation_across_the_steep_band(space: P1Space, dried: bool) -> None:
+    """Two nodes in three start below the band and end beyond it, or in it; some have lost water, some all of it."""
+    grid = np.arange(0.0, 1000.0, 0.5)
+    latent = 2e9 * np.clip((grid - 372.0) / 2.0, 0.0, 1.0)
+    enthalpy = 4e6 * grid + latent
+    table = newton.EnthalpyTable(0.0, 0.5, enthalpy, latent, 373.0, 1.0)
+    lost = np.zeros(space.n_nodes)
+    if dried:
+        lost = np.random.default_rng(1).choice([0.0, 0.4, 1.0], space.n_nodes)
     matrix = space.scatter.matrix(np.full(len(space.mesh.cells), 0.5))
     mass, losses, weight = space.lumped_mass, 10.0 * space.lumped_mass, 0.5
     start = 310.0
     known = mass * (np.interp(start, grid, enthalpy) + np.random.default_rng(0).choice([0.0, 1e9, 2.4e9], len(mass)))
     theta = np.zeros(len(mass))
     steps = newton.solve_enthalpy(
-        space.scatter.pattern, matrix, mass, losses, known, weight, table, theta, start, 1e-16 * mass.sum(), 200, WHOLE
-    )
+        space.scatter.pattern, matrix, mass, losses, known, weight, table, lost, theta, start, 1e-16 * mass.sum(), 200,
+        WHOLE,
+    )  # fmt: skip
     assert steps > 0
     plain = stiffness(space, 0.5)
-    energy = mass * np.interp(start + theta, grid, enthalpy) + weight * (plain @ theta + losses * theta)
+    content = np.interp(start + theta, grid, enthalpy) - lost * np.interp(start + theta, grid, latent)
+    energy = mass * content + weight * (plain @ theta + losses * theta)
     assert energy == pytest.approx(known, rel=1e-6)
     assert theta.max() > 60.0
 

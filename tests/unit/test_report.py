@@ -38,7 +38,7 @@ from ablationsim.report.vessels import BRANCHES, branch_table, outlines
 from ablationsim.results.export import write_fields, write_series, write_surface
 from ablationsim.vessels.tube import tube
 from ablationsim.vessels.vessel import Branch, Fluid, Vessel, Wall
-from ablationsim.zone import isotherm_metrics, measure, zone_document, zone_surface
+from ablationsim.zone import isotherm_metrics, measure, uniform_contraction, zone_document, zone_surface
 
 RADIUS = 0.000735
 NOTICE = "Research use only. Not a medical device."
@@ -103,13 +103,14 @@ def make_data(axisymmetric: bool = True, spacing: float = 0.0025, **changes) -> 
     hottest = warm + 3 * np.exp(-((far / 0.012) ** 2))
     level = (hottest - 329.15) * 0.35
     tip, axis = np.zeros(3), np.array([0.0, 0.0, 1.0])
+    metrics, isotherms = measure(mesh, level, tip, axis), isotherm_metrics(mesh, hottest, tip, axis)
     zone = zone_document(
-        measure(mesh, level, tip, axis),
+        metrics,
         criterion={"name": "arrhenius", "set": "whitening", "threshold": "Ω = 1"},
         time_s=780.0,
         power_off_s=720.0,
-        isotherms=isotherm_metrics(mesh, hottest, tip, axis),
-        strain=0.12,
+        isotherms=isotherms,
+        contracted=uniform_contraction(metrics, isotherms, 0.12),
         energy_balance={
             "in_j": 33210.0,
             "stored_j": 22695.0,
@@ -363,13 +364,14 @@ def test_a_run_without_zone_has_a_report(tmp_path):
     base = make_data()
     nothing = np.full(len(base.mesh.points), -9.0)
     cold = np.full(len(base.mesh.points), 294.15)
+    metrics, isotherms = measure(base.mesh, nothing), isotherm_metrics(base.mesh, cold)
     zone = zone_document(
-        measure(base.mesh, nothing),
+        metrics,
         criterion={"name": "arrhenius"},
         time_s=60.0,
         power_off_s=0.0,
-        isotherms=isotherm_metrics(base.mesh, cold),
-        strain=0.0,
+        isotherms=isotherms,
+        contracted=uniform_contraction(metrics, isotherms, 0.0),
         energy_balance={"in_j": 0.0, "stored_j": 0.0, "lost_j": 0.0, "relative_error": 0.0},
     )
     changes = {

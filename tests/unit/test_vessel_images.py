@@ -222,8 +222,8 @@ def test_specks_and_holes():
     shape = shape_of_label(image_of(inside, (1, 1, 1)), 1)
     assert shape.wall.volume * 1e9 == pytest.approx(filled, rel=0.01)
     assert shape.notes == (
-        "1 specks of together 2 mm3 beside the vessels were left out.",
-        "Holes of together 1 mm3 inside the vessels were filled.",
+        "1 specks of together 2 mm3 beside it were left out.",
+        "Holes of together 1 mm3 inside it were filled.",
     )
 
 

@@ -16,6 +16,7 @@ from ablationsim.zone import (
     contracted,
     isotherm_metrics,
     measure,
+    uniform_contraction,
     zone_document,
     zone_surface,
     zone_volume,
@@ -387,12 +388,13 @@ def test_contraction_scales_lengths_areas_and_volumes_and_keeps_ratios():
 
 def document(level, mesh, **changes):
     zone = measure(mesh, level)
+    isotherms = isotherm_metrics(mesh, 310 + 20 * np.exp(level))
     parts = {
         "criterion": {"name": "arrhenius", "set": "whitening"},
         "time_s": 780.0,
         "power_off_s": 720.0,
-        "isotherms": isotherm_metrics(mesh, 310 + 20 * np.exp(level)),
-        "strain": 0.12,
+        "isotherms": isotherms,
+        "contracted": uniform_contraction(zone, isotherms, 0.12),
         "energy_balance": {"in_j": 33e3, "stored_j": 22.5e3, "lost_j": 10.5e3, "relative_error": 1e-4},
     }
     return zone_document(zone, **(parts | changes))
@@ -405,7 +407,7 @@ def test_the_document_is_complete_plain_json():
     keys = {field.name for field in fields(ZoneMetrics)}
     assert keys <= content.keys()
     assert content["isotherms"]["50"].keys() == content["isotherms"]["60"].keys() == keys
-    assert content["contracted"].keys() == keys | {"strain", "isotherms"}
+    assert content["contracted"].keys() == keys | {"law", "strain", "isotherms"}
     assert content["contracted"]["axial_length_mm"] == pytest.approx(0.88 * content["axial_length_mm"])
     assert content["isotherms"]["50"]["volume_ml"] > content["isotherms"]["60"]["volume_ml"]
     assert content["energy_balance"]["in_j"] == 33e3

@@ -21,6 +21,7 @@ from ablationsim.physics.circuit import Channel
 from ablationsim.physics.damage import DamageModel
 from ablationsim.physics.electric import Electric, ElectricField
 from ablationsim.physics.radiofrequency import RadiofrequencySource
+from ablationsim.physics.vapour import Vapour
 from ablationsim.step import Problem, TimeControl
 from ablationsim.tissue import TissueTables
 
@@ -64,7 +65,7 @@ class Material:
         left, middle, right = (self.capacity(x) for x in (t[:-1], t[:-1] + 0.5 * self.step, t[1:]))
         enthalpy = np.concatenate([[0.0], np.cumsum(self.step / 6.0 * (left + 4.0 * middle + right))])
         enthalpy -= np.interp(BODY, t, enthalpy)
-        return TissueTables(self.start, self.step, enthalpy, self.conductivity(t), self.sigma(t))
+        return TissueTables(self.start, self.step, enthalpy, self.conductivity(t), self.sigma(t), np.zeros_like(t))
 
     @property
     def blood(self) -> float:
@@ -125,8 +126,12 @@ def build_march(
     longest_step: float = 10.0,
     cooling: float = 0.0,
     sensor: int = 0,
+    vapour: bool = False,
 ) -> March:
-    """A march of the coupled problem; without controllers one volt is held on the first terminal for a long time."""
+    """A march of the coupled problem; without controllers one volt is held on the first terminal for a long time.
+
+    Vapour moves only where that is asked for, and by what the material then has to say of it.
+    """
     sensors = Probes(sparse.csr_matrix(([1.0], ([0], [sensor])), shape=(1, space.n_nodes)), WHOLE)
     controllers = controllers or [hold(1.0, 1e9)]
     bioheat = Bioheat(space, material, cooled, reference=initial)
@@ -139,6 +144,7 @@ def build_march(
         probes=Probes(sensors.matrix[:0], WHOLE),
         initial_temperature=initial,
         control=TimeControl(tolerance, longest_step),
+        vapour=Vapour(bioheat, material) if vapour else None,
     )
     return March(problem, controllers, cooling)
 

@@ -18,6 +18,7 @@ from verification import (
     cases_coupled,
     cases_damage,
     cases_device,
+    cases_elasticity,
     cases_electric,
     cases_embedded,
     cases_heat,
@@ -51,7 +52,9 @@ def main() -> None:
         ohms(),
         kohlrausch(),
         boiling(),
+        vapour(),
         damage(),
+        contraction(),
         energy(),
         microwave(),
         device(),
@@ -357,6 +360,45 @@ own steps.
     return "\n".join([text, table(["Quantity", "Error", "Limit"], rows), picture])
 
 
+def vapour() -> str:
+    reaches = (0.8e-3, 0.4e-3, 0.2e-3)
+    fronts = [cases_vapour.carried_front(reach) for reach in reaches]
+    balls = [cases_vapour.condensation(kind, 20) for kind in KINDS]
+    figure, axes = plt.subplots(1, 2, figsize=(7.6, 2.9), layout="constrained")
+    exact = fronts[0][0]
+    axes[0].plot(exact.x, exact.exact, "k-", lw=1, label="exact, reach 0")
+    for (profile, _), style in zip(fronts, (":", "--", "-"), strict=True):
+        axes[0].plot(profile.x, profile.computed, style, color=RED, lw=1, label=profile.title)
+    axes[0].set(xlabel="radius [mm]", ylabel="temperature [°C]")
+    axes[0].legend(fontsize=7)
+    axes[1].semilogy(balls[0].x, balls[0].exact, "k-", lw=1, label="exact")
+    for profile, mark, name in zip(balls, "os", ("axisymmetric", "3-D"), strict=True):
+        axes[1].semilogy(profile.x, profile.computed, mark, fillstyle="none", label=name)
+    axes[1].set(xlabel="radius [mm]", ylabel="share that condenses beyond")
+    axes[1].legend(fontsize=7)
+    picture = save(figure, "vapour", "Front of vapour that carries all heat, and where the vapour of a ball condenses")
+    rows = convergence_rows([cases_vapour.front_and_reach()], "every order > 1.2, last error < 0.025")
+    rows += convergence_rows(
+        (cases_vapour.condensation_and_mesh(kind) for kind in KINDS), "every order > 0.85, last error < 0.025 and 0.05"
+    )
+    gap = max(gap for _, gap in fronts)
+    case = cases_vapour.CARRIED
+    text = f"""## Vapour that moves
+
+{case.rate:g} W/m are released within {1e3 * cases_vapour.CORE:g} mm of an axis, in a medium of constant properties that
+boils at 100 °C and has more water than can boil away. All heat leaves as vapour and condenses at the front, where none
+is taken up: the front moves as 2 λ √(α t) with rate = 4 π k (T_v − T_0) exp(−λ²)/E1(λ²), λ = {case.front_factor:.4f},
+as the reach of the vapour becomes short. After 30 s, with elements a quarter as large as the reach: errors of the
+radius of 95 °C for reaches of 0.8, 0.4 and 0.2 mm, relative. The energy balance misses {gap:.0e} at most.
+
+Where vapour condenses, in one step: round a ball of {1e3 * cases_vapour.BALL:g} mm that boils, with a reach of
+{1e3 * cases_vapour.ENTERS:g} mm, the share (1 + r/l) exp(−r/l) of what condenses at all does so beyond r, but for a
+factor. Largest error of the share for elements of 1, 0.5, 0.25 (and 0.125) mm; the edge of the ball is known to an
+element, so that order one is all there can be.
+"""
+    return "\n".join([text, table(["Case", "Errors", "Observed orders", "Limit"], rows), picture])
+
+
 def damage() -> str:
     rows = []
     for check in (
@@ -385,6 +427,47 @@ relative errors for intervals of 8, 4, 2 and 1 K:
             table(["Case", "Computed", "Exact", "Relative error"], rows),
             second,
             table(["Case", "Errors", "Observed orders", "Limit"], ramps),
+        ]
+    )
+
+
+def contraction() -> str:
+    text = """## Contraction
+
+An elastic sphere that contracts by 15 % (less toward its rim, 20 mm from the middle) in an infinite medium, from which
+the mesh, 50 mm in radius, is cut out: the springs on its edge stand for the rest. The displacement is exact by
+Goodier's potential. And a manufactured displacement, the gradient of a Gaussian with another width along each
+coordinate; errors relative to it (largest, and root of the mean square).
+"""
+    spheres = [cases_elasticity.sphere(True, poisson) for poisson in (0.3, cases_elasticity.POISSON_RATIO)]
+    rows = convergence_rows(spheres, "last > 1.7")
+    rows += convergence_rows([cases_elasticity.manufactured(True)], "last > 1.8")
+    rows += convergence_rows([cases_elasticity.manufactured(False)], "last > 1.5")
+    second = """Share of its free strain by which a sphere contracts that is all of the mesh (Eshelby:
+(1 + ν) / (3 (1 − ν))), and largest error of a body that nothing holds, which linear elements have exactly:
+"""
+    shares = [
+        [f"Sphere, {'axisymmetric' if kind else '3-D'}, ν = {poisson:g}", f"{found:.4f}", f"{exact:.4f}", limit]
+        for kind, limit in ((True, "0.2 %"), (False, "1 %"))
+        for poisson in (0.3, cases_elasticity.POISSON_RATIO)
+        for found, exact in [cases_elasticity.whole_ball(kind, poisson)]
+    ]
+    shares += [
+        [f"Free body, {'axisymmetric' if kind else '3-D'}", f"{cases_elasticity.free(kind):.0e}", "0", "1e-7"]
+        for kind in KINDS
+    ]
+    figure, axes = plt.subplots(figsize=(4.6, 3.0), layout="constrained")
+    plot_profiles(
+        axes, [cases_elasticity.profile()], [BLUE], "distance from the middle [mm]", "displacement toward it [mm]"
+    )
+    picture = save(figure, "contraction", "Displacement round a sphere that contracts")
+    return "\n".join(
+        [
+            text,
+            table(["Case", "Errors", "Observed orders", "Limit"], rows),
+            second,
+            table(["Case", "Computed", "Exact", "Limit"], shares),
+            picture,
         ]
     )
 

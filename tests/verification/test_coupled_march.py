@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from verification.cases_coupled import ablation, energy_gap, kohlrausch, kohlrausch_temperature, order_in_time
 from verification.cases_march import BODY
-from verification.cases_vapour import BOILING, FREEZING, boiling_front
+from verification.cases_vapour import (
+    BOILING,
+    CARRIED,
+    FREEZING,
+    boiling_front,
+    carried_front,
+    condensation_and_mesh,
+    front_and_reach,
+)
 
 from ablationsim.march import March
 
@@ -53,6 +61,36 @@ def test_boiling_front_of_a_line_source() -> None:
     front, temperature = boiling_front()
     assert np.abs(front.computed / front.exact - 1.0).max() < 0.005
     assert temperature.relative_error < 0.005
+
+
+def test_similarity_solution_of_carried_heat_meets_its_conditions() -> None:
+    t, step = 150.0, 1e-7
+    s = float(CARRIED.radius(CARRIED.change, np.array(t)))
+    before, after = CARRIED.temperature(np.array([s, s + step]), t)
+    assert before == pytest.approx(CARRIED.change, abs=1e-9)
+    # All power passes through the front by conduction: nothing is left there as latent heat.
+    assert 2.0 * np.pi * s * CARRIED.k * (before - after) / step == pytest.approx(CARRIED.rate, rel=1e-3)
+
+
+def test_front_of_vapour_that_carries_all_heat() -> None:
+    convergence = front_and_reach()
+    # To the front of a vanishing reach, faster than the reach itself.
+    assert min(convergence.orders) > 1.2
+    assert convergence.errors[-1] < 0.025
+    shortest, gap = carried_front(0.2e-3)
+    assert gap < 1e-5
+    inside = shortest.exact == shortest.exact.max()
+    # Within half a kelvin of boiling, below and above which the latent heat is rounded, wherever the front has passed.
+    assert inside.sum() > 60
+    assert abs(shortest.computed - shortest.exact)[inside][:-5].max() < 0.5
+    assert shortest.relative_error < 0.08  # of 100 degC: next to the front, which is 2 % short
+
+
+@pytest.mark.parametrize("axisymmetric", KINDS)
+def test_vapour_condenses_round_a_ball(axisymmetric: bool) -> None:
+    convergence = condensation_and_mesh(axisymmetric)
+    assert min(convergence.orders) > 0.85
+    assert convergence.errors[-1] < (0.025 if axisymmetric else 0.05)
 
 
 @pytest.mark.parametrize("axisymmetric", KINDS)
