@@ -468,7 +468,7 @@ def test_pages(tmp_path):
         for part in each.split("](")[1:]:
             link = part.split(")")[0]
             assert (tmp_path / "out" / link).exists(), link
-    assert "| RFA: length and diameter | 2.00 mm | 0.60 mm | 4, 2 settings | reached |" in text
+    assert "| RFA: length and diameter | 2.00 mm | 0.62 mm | 4, 2 settings | reached |" in text
     assert "elements 2 times the default size" in text
     assert "| 60 W, 300 s | 45.2 (45.0 ± 1.0, +0.2) **fitted** |" in page
     assert "| start temperature | 22 degC | 18 degC to 30 degC |" in page
