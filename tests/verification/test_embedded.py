@@ -10,7 +10,7 @@ from verification.cases_embedded import DIAMETER, beside_needle
 
 def test_embedded_and_fitted_walls_give_the_same_zone_on_a_coarse_mesh() -> None:
     embedded, fitted = (beside_needle("microwave", 10.0, walls, 2.0, "3 min") for walls in ("embedded", "fitted"))
-    assert embedded.nodes < 0.5 * fitted.nodes
+    assert embedded.nodes < 0.6 * fitted.nodes
     assert embedded.volume_ml == pytest.approx(fitted.volume_ml, rel=0.02)
     assert embedded.farthest(fitted) < 0.5
     assert embedded.energy_j == pytest.approx(fitted.energy_j, rel=0.03)
