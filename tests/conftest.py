@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import ablationsim
-from ablationsim.cli import comparing, overlapping, main, running, studies, sweeping, uncertainty, validating
+from ablationsim.cli import comparing, main, overlapping, running, studies, sweeping, uncertainty, validating
 
 SMALL = """
 title = "Small case"
