@@ -612,7 +612,8 @@ that of the needle, in unperfused liver at 37 °C: microwaves ({microwave[1]}, {
 ("embedded"), or the mesh is fitted to it, with elements of a fifth of the diameter at the wall. Pairs are embedded /
 fitted. The radius is how far the zone reaches toward the tube from the needle's axis, the shortest of nine places
 within 10 mm of the middle of what heats; its differences are the largest at any of them. "Finest" is the finest fitted
-mesh of the same case. The runs are made by `python -m verification.embedded_study`. Limits, for resolutions of 2 and
+mesh of the same case. The runs are made by `python -m verification.embedded_study`, here before vapour carried heat
+in the model; a test runs one pair with it. Limits, for resolutions of 2 and
 finer: 2 % in volume and 0.5 mm in radius, against the fitted mesh of the same resolution and the finest.
 """
     heads = [
