@@ -135,7 +135,7 @@ def assert_same_run() -> Callable[[Path, Path], None]:
         with np.load(first / "fields.npz") as one, np.load(second / "fields.npz") as other:
             assert one.files == other.files
             for name in one.files:
-                # A displacement passes zero, where only its largest value says what is small, and is solved for iteratively.
+                # A displacement is solved for iteratively and passes zero: only its largest value says what is small.
                 slack = 1e-8 * np.max(np.abs(one[name])) if name == "displacement" else 0.0
                 np.testing.assert_allclose(other[name], one[name], rtol=1e-10, atol=slack, err_msg=name)
 
