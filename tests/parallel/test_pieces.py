@@ -61,7 +61,9 @@ def solid_run(small_run, tmp_path_factory) -> Result:
     for time in small_run.frames.times:
         frames.append(time, 310.0 + time * np.exp(-1e3 * (mesh.points**2).sum(axis=1)))
     level = 0.01 - np.linalg.norm(mesh.points - [0.0, 0.0, 0.01], axis=1)
-    fields = {name: level + i for i, name in enumerate(("omega", "cem43", "max_temperature"))} | {"level": level}
+    fields = {name: level + i for i, name in enumerate(("omega", "cem43", "max_temperature", "lost_water"))} | {
+        "level": level
+    }
     folder = tmp_path_factory.mktemp("solid") / "run"
     record = small_run.record | {"axisymmetric": False}
     result = replace(small_run, mesh=mesh, frames=frames, fields=fields, record=record, folder=folder)
