@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ablationsim.errors import SolverError
 
@@ -112,4 +113,6 @@ def _fitted(process: Any, shares: Floats, values: Floats) -> Any:
     with warnings.catch_warnings():
         # Of inputs without any effect, whose lengths end at their limits.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return process.fit(shares, values)
+        # Matrices of some hundred rows: the threads of BLAS cost twice what they bring.
+        with threadpool_limits(1, "blas"):
+            return process.fit(shares, values)
