@@ -50,8 +50,8 @@ $(VENV)/.installed: pyproject.toml hpc/system-packages.sh
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	sh hpc/system-packages.sh slurm
-	$(BIN)/python -m pip install --quiet --editable '.[test,docs]'
+	sh hpc/system-packages.sh slurm browser
+	$(BIN)/python -m pip install --quiet --editable '.[test,docs,dicom,view]'
 	@touch $@
 
 $(MPI)/.installed: pyproject.toml hpc/mpi-environment.sh hpc/system-packages.sh

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ablationsim.anatomy import Anatomy
     from ablationsim.case import Case
     from ablationsim.device import Device
     from ablationsim.errors import AblationSimError
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from ablationsim.tissue import Tissue
 
 __version__ = "0.1.0"
-__all__ = ["AblationSimError", "Case", "Device", "Result", "Tissue", "__version__", "simulate"]
+__all__ = ["AblationSimError", "Anatomy", "Case", "Device", "Result", "Tissue", "__version__", "simulate"]
 
 _HOMES = {
     "AblationSimError": "ablationsim.errors",
+    "Anatomy": "ablationsim.anatomy",
     "Case": "ablationsim.case",
     "Device": "ablationsim.device",
     "Result": "ablationsim.results",

@@ -6,21 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ablationsim.case import Case
+from ablationsim.geometry.crossings import reaching, vessel_warnings
 from ablationsim.geometry.geometry import Geometry
+from ablationsim.geometry.patient import patient_warnings
 from ablationsim.mesh.generate import in_parts, mesh_of, own_mesh
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.mesh.partition import distribute
 from ablationsim.mesh.walls import fitted_walls
 from ablationsim.parallel import Communicator, Ranks, on_first
 from ablationsim.results import run_folder
-from ablationsim.vessels.build import vessels_of
+from ablationsim.vasculature.build import vessels_of
 from ablationsim.vessels.vessel import Vessel
 
 
 def mesh_and_vessels(
     case: Case, geometry: Geometry, folder: Path | None, comm: Communicator, *, resuming: bool
 ) -> tuple[Mesh, Sequence[Vessel]]:
-    """Mesh and vessels of a case.
+    """Mesh of a case, and its vessels as far as they reach into the block of tissue.
 
     Over ranks, the first one makes or reads the mesh and gives each its part; a mesh on disk in parts is never whole
     anywhere.
@@ -47,7 +49,18 @@ def mesh_and_vessels(
     if not case.vessels:
         return mesh, ()
     walls = fitted_walls(case, mesh)
-    return mesh, on_first(comm, lambda: vessels_of(case, walls))
+    return mesh, on_first(comm, lambda: reaching(geometry.domain, vessels_of(case, walls)))
+
+
+def warnings_of(case: Case, geometry: Geometry, vessels: Sequence[Vessel], comm: Communicator) -> list[str]:
+    """Say what of the needles is in the way of vessels, or does not fit the patient; all ranks call this.
+
+    Raises
+    ------
+    GeometryError
+        On all ranks, if something cannot be as it is.
+    """
+    return on_first(comm, lambda: [*vessel_warnings(geometry, vessels), *patient_warnings(case, geometry)])
 
 
 def _mesh(case: Case, geometry: Geometry, folder: Path | None, comm: Communicator, *, resuming: bool) -> Mesh:

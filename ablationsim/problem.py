@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ablationsim.anatomy import Distance
 from ablationsim.case import Case
 from ablationsim.device import Device
 from ablationsim.device.generator import Controller
@@ -15,9 +16,11 @@ from ablationsim.fem.kernels import Array
 from ablationsim.fem.location import Locator
 from ablationsim.fem.probing import Probes
 from ablationsim.fem.space import P1Space
+from ablationsim.fem.tissue_share import TissueShare
 from ablationsim.geometry.applicator import Applicator
 from ablationsim.geometry.geometry import Geometry, conductor_centre
 from ablationsim.mesh.mesh import Mesh
+from ablationsim.parallel import on_first
 from ablationsim.physics.antenna_field import (
     Extent,
     antenna_solver,
@@ -34,6 +37,7 @@ from ablationsim.physics.feed import Feed, wall_top
 from ablationsim.physics.lumens import Lumens
 from ablationsim.physics.radiofrequency import RadiofrequencySource
 from ablationsim.physics.source import Source
+from ablationsim.physics.surroundings import Beyond, HeldSurface, Surroundings, liver_share, nodal_share
 from ablationsim.physics.vapour import Supply, Vapour
 from ablationsim.physics.vessel_exchange import VesselExchange
 from ablationsim.step import Problem, TimeControl
@@ -46,6 +50,7 @@ STEP_TOLERANCE = 3.0
 
 _ELECTRIC_RTOL = 1e-4
 _SHARED_ELECTRIC_RTOL = 1e-13  # over ranks, whose number must not show although their multigrid hierarchies differ
+_TUMOUR = "tumour"  # region of a mesh that is fitted to it
 _INFUSION_EDGE = 1e-3  # m: width over which infused tissue passes into dry tissue
 
 
@@ -71,7 +76,9 @@ def assemble(case: Case, geometry: Geometry, mesh: Mesh, vessels: Sequence[Vesse
         If a surface of an applicator is missing from the mesh.
     """
     flowing = [vessel for vessel in vessels if vessel.flowing]
-    lumens = Lumens(mesh, flowing) if flowing else None
+    liver = _liver(case, mesh)
+    beyond = None if liver is None else _beyond(case, liver)
+    lumens = Lumens(mesh, flowing, beyond) if flowing or beyond else None
     space = P1Space(mesh, lumens.tissue if lumens else None)
     surfaces = [s for s in geometry.surfaces.values() if mesh.has_facets(s.name)]
     temperature = case.tissue.initial_temperature
@@ -80,14 +87,26 @@ def assemble(case: Case, geometry: Geometry, mesh: Mesh, vessels: Sequence[Vesse
     ]
     tables = case.tissue.tables()
     conductivity = float(np.interp(temperature, tables.temperature, tables.thermal_conductivity))
-    exchange = VesselExchange(space, flowing, temperature, lumens.blood_temperature, conductivity) if lumens else None
+    exchange = None
+    if lumens is not None and flowing:
+        exchange = VesselExchange(space, flowing, temperature, lumens.blood_temperature, conductivity)
+    around, share = Surroundings.none(space.n_nodes), None
+    if liver is not None and beyond is None:
+        share = liver_share(mesh, lambda points: -liver(points))
+        around = _other_tissue(case, share)
+    elif liver is not None and lumens is not None and beyond is not None:
+        held = None
+        if beyond.temperature is not None:
+            held = HeldSurface(space, liver.surface(), lumens.outside, beyond.temperature, temperature, conductivity)
+        around = Surroundings.none(space.n_nodes, held, lumens.outside)
     bioheat = Bioheat(
         space,
         case.tissue,
         cooled,
         reference=temperature,
         vessels=exchange,
-        perfusion=_perfusion(case, mesh),
+        perfusion=_perfusion(case, mesh, share),
+        surroundings=around,
     )
     reach = max(applicator.radius for applicator in geometry.applicators) + 1e-3
     probes = np.array([probe.position for probe in case.probes]).reshape(-1, 3)
@@ -95,7 +114,7 @@ def assemble(case: Case, geometry: Geometry, mesh: Mesh, vessels: Sequence[Vesse
     if case.applicators[0].device.modality == "mwa":
         source: Source = _microwave(case, geometry, bioheat)
     else:
-        source = _radiofrequency(case, geometry, bioheat, lumens)
+        source = _radiofrequency(case, geometry, bioheat, lumens, around.electric)
     return Problem(
         bioheat=bioheat,
         source=source,
@@ -128,8 +147,47 @@ def mesh_coordinates(mesh: Mesh, points: Array) -> Array:
     return np.column_stack([np.hypot(points[:, 0], points[:, 1]), points[:, 2]])
 
 
-def _radiofrequency(case: Case, geometry: Geometry, bioheat: Bioheat, lumens: Lumens | None) -> RadiofrequencySource:
-    """Electrodes and the circuits of their generators."""
+def _liver(case: Case, mesh: Mesh) -> Distance | None:
+    """Distance to the surface of the patient's liver, if the case has a patient; all ranks call this."""
+    patient = case.patient
+    if patient is None:
+        return None
+    return on_first(mesh.distribution.comm, lambda: patient.anatomy().distance(whole_liver=True))
+
+
+def _beyond(case: Case, liver: Distance) -> Beyond | None:
+    """What is beyond the liver, where that is no tissue whose heating is computed."""
+    assert case.patient is not None
+    match case.patient.outside:
+        case "tissue":
+            return None
+        case "air":
+            return Beyond(lambda points: -liver(points))
+        case "body_temperature":
+            sigma = case.tissue.value("electric_conductivity")
+            return Beyond(lambda points: -liver(points), case.tissue.blood_temperature, sigma)
+
+
+def _other_tissue(case: Case, liver: Array) -> Surroundings:
+    """Properties of the tissue round the liver, of which each node has a share ``(n,)``."""
+    assert case.patient is not None
+    around, tissue = case.patient.around, case.tissue
+
+    def relative(value: float | None, own: float) -> float:
+        return 1.0 if value is None else value / own
+
+    return Surroundings.of_tissue(
+        liver,
+        conductivity=relative(around.thermal_conductivity, tissue.value("thermal_conductivity")),
+        capacity=relative(around.heat_capacity, tissue.value("density") * tissue.value("heat_capacity")),
+        electric=relative(around.electric_conductivity, tissue.value("electric_conductivity")),
+    )
+
+
+def _radiofrequency(
+    case: Case, geometry: Geometry, bioheat: Bioheat, lumens: Lumens | None, electric_factor: Array
+) -> RadiofrequencySource:
+    """Electrodes and the circuits of their generators; with a factor ``(n,)`` on the electric conductivity."""
     space, mesh = bioheat.space, bioheat.space.mesh
     names = list(geometry.terminals)
     surfaces = [s for s in geometry.surfaces.values() if mesh.has_facets(s.name)]
@@ -143,10 +201,30 @@ def _radiofrequency(case: Case, geometry: Geometry, bioheat: Bioheat, lumens: Lu
         )
     centre = mesh_coordinates(mesh, conductor_centre(geometry.applicators)[None])[0]
     rtol = _SHARED_ELECTRIC_RTOL if mesh.distribution.parted else _ELECTRIC_RTOL
-    electric = Electric(space, terminals, outer, centre, rtol)
-    sigma_factor = _sigma_factor(case, geometry, mesh)
-    blood = lumens.blood_conductivity if lumens else None
-    return RadiofrequencySource(space, bioheat.tables, electric, channels, sigma_factor, blood)
+    sigma_factor = electric_factor * _sigma_factor(case, geometry, mesh)
+    conducting = beyond = None
+    if lumens is not None and lumens.tissue.beyond is not None:
+        beyond = (lumens.tissue.beyond > 0.0).astype(np.float64)
+        if case.patient is not None and case.patient.outside == "air":
+            conducting = nodal_share(mesh, 0.25 * np.repeat(1.0 - lumens.tissue.beyond[:, None], 4, axis=1))
+            if outer != "insulated":
+                _check_return(mesh, lumens, channels)
+    electric = Electric(space, terminals, outer, centre, rtol, conducting)
+    if lumens is None:
+        return RadiofrequencySource(space, bioheat.tables, electric, channels, sigma_factor)
+    return RadiofrequencySource(
+        space, bioheat.tables, electric, channels, sigma_factor, lumens.blood_conductivity, beyond
+    )
+
+
+def _check_return(mesh: Mesh, lumens: Lumens, channels: Sequence[Channel]) -> None:
+    """Current of monopolar electrodes leaves through the edge of the block, some of which has to be in the liver."""
+    inside = bool(np.any(~lumens.empty[np.unique(mesh.facets["outer"])]))
+    if any(not channel.negative for channel in channels) and not mesh.distribution.comm.any(inside):
+        raise GeometryError(
+            "patient.outside = 'air' leaves a monopolar electrode without a return for its current: the liver ends "
+            "before the block of tissue does on every side. Use 'tissue' or 'body_temperature', or a bipolar device."
+        )
 
 
 def _microwave(case: Case, geometry: Geometry, bioheat: Bioheat) -> MicrowaveSource:
@@ -194,8 +272,21 @@ def _antenna(
     )
 
 
-def _perfusion(case: Case, mesh: Mesh) -> Array | None:
-    """Perfusion rate of intact tissue at the nodes, if the case has a tumour with one of its own [1/s]."""
+def _perfusion(case: Case, mesh: Mesh, liver: Array | None) -> Array | None:
+    """Perfusion rate of intact tissue at the nodes [1/s]; None where it is the same everywhere.
+
+    A tumour has its own, and so has other tissue, where the liver has only a share ``(n,)`` of the nodes.
+    """
+    within = _perfusion_within(case, mesh)
+    if liver is None:
+        return within
+    assert case.patient is not None
+    rate = case.tissue.perfusion if within is None else within
+    return liver * rate + (1.0 - liver) * case.patient.around.perfusion
+
+
+def _perfusion_within(case: Case, mesh: Mesh) -> Array | None:
+    """Perfusion rate of the tissue and of a tumour in it [1/s]; None without a tumour."""
     tumour = case.tumour
     if tumour is None:
         return None
@@ -203,7 +294,10 @@ def _perfusion(case: Case, mesh: Mesh) -> Array | None:
     if rate is None:
         assert tumour.set is not None
         rate = Tissue.load(tumour.set).perfusion
-    if tumour.labels is not None and tumour.label is not None:
+    if _TUMOUR in mesh.regions:
+        others = np.setdiff1d(np.arange(len(mesh.cells)), mesh.regions[_TUMOUR])
+        inside = nodal_share(mesh, TissueShare.of_region(mesh, others).load)
+    elif tumour.labels is not None and tumour.label is not None:
         inside = mask_at(LabelImage.read(tumour.labels), tumour.label, mesh.points)
     else:
         assert tumour.centre is not None

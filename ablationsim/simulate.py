@@ -11,7 +11,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,27 +23,26 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits
 
 from ablationsim.case import Case
-from ablationsim.errors import CaseError, Interrupted, SolverError
-from ablationsim.geometry.crossings import vessel_warnings
+from ablationsim.errors import CaseError, GeometryError, Interrupted, SolverError
 from ablationsim.geometry.geometry import Geometry
 from ablationsim.march import March
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.parallel import ALONE, Communicator, Ranks, on_first
 from ablationsim.physics.antennas import MicrowaveSource
 from ablationsim.physics.damage import ARRHENIUS_SETS, CEM43_THRESHOLD_MIN, THREE_STATE_THRESHOLD
-from ablationsim.prepare import mesh_and_vessels
+from ablationsim.prepare import mesh_and_vessels, warnings_of
 from ablationsim.problem import assemble, controllers
 from ablationsim.results import Result, run_folder
 from ablationsim.results.carried import heat_carried
-from ablationsim.results.history import History
+from ablationsim.results.doubts import doubts_of
 from ablationsim.results.log import Log
 from ablationsim.results.recorder import Progress, Recorder
 from ablationsim.results.stopping import stopping_on_signals
 from ablationsim.units import ZERO_CELSIUS
+from ablationsim.vessels.vessel import Vessel
 from ablationsim.zone import (
     UNIFORM,
     ZoneMetrics,
@@ -55,15 +54,10 @@ from ablationsim.zone import (
     uniform_contraction,
     zone_document,
 )
+from ablationsim.zone.case_margins import case_margins
 
 REFINEMENT = 1.5
 """Ratio of element sizes between a run and its refinement."""
-
-_CLOSURE = 0.005  # share of the energy put in that may be unaccounted for without a warning
-_RIM = 10e-3  # m: distance from where a shaft leaves the domain within which its edge may warm without a warning
-_FIELD_CLOSURE = 1e-3  # the same for the power of an antenna's field
-_BLOOD_CLOSURE = 1e-3  # the same for the heat that passes from tissue to blood
-_REFLECTION = 0.5  # share of the power at an antenna's port that may be reflected without a warning
 
 
 def simulate(
@@ -151,7 +145,7 @@ def _run(
     record = _provenance(case)
     mesh, vessels = mesh_and_vessels(case, geometry, folder, comm, resuming=resuming)
     nodes, elements = mesh.distribution.totals(len(mesh.points), len(mesh.cells))
-    crossings = vessel_warnings(geometry, vessels)
+    crossings = warnings_of(case, geometry, vessels, comm)
     march = March(assemble(case, geometry, mesh, vessels), controllers(case), case.zone.cooling)
     # The vectors of a step are too short for the threads of BLAS, which get in the way of those of the kernels.
     with closing(march.problem.source), threadpool_limits(1, "blas"):
@@ -168,7 +162,7 @@ def _run(
             march.run(recorder.observe, recorder.next_stop)
 
     carried = heat_carried(march, geometry, vessels) if vessels else None
-    warnings = [*crossings, *_warnings(march, recorder.history), *_vessel_warnings(carried)]
+    warnings = [*crossings, *doubts_of(march, recorder.history, carried)]
     displaced = None
     if case.zone.contraction == "history":
         try:
@@ -176,7 +170,17 @@ def _run(
         except SolverError as error:
             # A zone that took hours is worth more than its contraction.
             warnings.append(f"{error} The contracted zone is that of a uniform contraction of {UNIFORM:.0%} instead.")
-    document = _zone(case, geometry, march, displaced, carried, warnings)
+    damage = march.state.damage
+    fields = {
+        "max_temperature": damage.max_temperature,
+        "level": march.problem.level(damage),
+        "omega": damage.omega,
+        "cem43": damage.cem43,
+        "lost_water": march.state.lost_water,
+        **({} if displaced is None else {"contraction": damage.contraction, "displacement": displaced}),
+    }
+    margins = _margins(case, mesh, fields, vessels, warnings)
+    document = _zone(case, geometry, march, displaced, carried, margins, warnings)
     source = march.problem.source
     warnings = [*document["warnings"], *notes]
     for warning in warnings:
@@ -195,20 +199,12 @@ def _run(
         "events": recorder.events,
         "warnings": warnings,
     }
-    damage = march.state.damage
     result = Result(
         case=case,
         mesh=mesh,
         history=recorder.history,
         frames=recorder.frames,
-        fields={
-            "max_temperature": damage.max_temperature,
-            "level": march.problem.level(damage),
-            "omega": damage.omega,
-            "cem43": damage.cem43,
-            "lost_water": march.state.lost_water,
-            **({} if displaced is None else {"contraction": damage.contraction, "displacement": displaced}),
-        },
+        fields=fields,
         document=document,
         record=record,
         folder=folder,
@@ -235,6 +231,7 @@ def _zone(
     march: March,
     displaced: NDArray[np.float64] | None,
     carried: Mapping[str, Any] | None,
+    margins: Mapping[str, Any] | None,
     warnings: list[str],
 ) -> dict[str, Any]:
     """The content of zone.json."""
@@ -254,8 +251,7 @@ def _zone(
     if displaced is not None:
         contracted = history_contraction(metrics, *measured(moved(mesh, displaced)))
     else:
-        strain = UNIFORM if case.zone.contraction == "history" else case.zone.contraction
-        contracted = uniform_contraction(metrics, isotherms, strain)
+        contracted = uniform_contraction(metrics, isotherms, _strain(case))
     return zone_document(
         metrics,
         criterion=_criterion(case),
@@ -275,8 +271,27 @@ def _zone(
         },
         microwave=source.document() if isinstance(source, MicrowaveSource) else None,
         vessels=carried,
+        margins=margins,
         warnings=warnings,
     )
+
+
+def _margins(
+    case: Case, mesh: Mesh, fields: Mapping[str, NDArray[np.float64]], vessels: Sequence[Vessel], warnings: list[str]
+) -> Mapping[str, Any] | None:
+    """How far the zone reaches beyond the tumour; None without a tumour."""
+    try:
+        found = case_margins(case, mesh, fields, vessels=vessels, strain=_strain(case))
+    except GeometryError as error:
+        # The images of the tumour went while the case ran; the zone is worth keeping.
+        warnings.append(f"The margins of the tumour could not be measured. {error}")
+        return None
+    return None if found is None else found.document
+
+
+def _strain(case: Case) -> float:
+    """Uniform strain, also where that by the history cannot be had."""
+    return UNIFORM if case.zone.contraction == "history" else case.zone.contraction
 
 
 def _criterion(case: Case) -> dict[str, Any]:
@@ -299,73 +314,6 @@ def _difference(coarse: dict[str, Any], fine: dict[str, Any]) -> dict[str, float
     found = {key: abs(coarse[key] - fine[key]) for key in keys if coarse[key] is not None and fine[key] is not None}
     if fine["volume_ml"]:
         found["volume_relative"] = found["volume_ml"] / fine["volume_ml"]
-    return found
-
-
-def _warnings(march: March, history: History) -> list[str]:
-    state = march.state
-    found = []
-    missing = abs(state.energy.generator - march.stored - state.energy.lost)
-    if missing > _CLOSURE * max(state.energy.generator, 1e-9):
-        found.append(
-            f"The energy balance does not close: {missing:.1f} J of {state.energy.generator:.1f} J are missing."
-        )
-    mesh = march.problem.bioheat.space.mesh
-    change = np.abs(state.damage.max_temperature[_edge(mesh)] - march.problem.initial_temperature)
-    warmed = mesh.distribution.comm.largest(float(np.max(change, initial=0.0)))
-    if warmed > 2.0:
-        found.append(
-            f"The edge of the domain warmed by {warmed:.1f} K, so that its adiabatic boundary affects the zone. Make "
-            "the domain larger."
-        )
-    hottest = float(np.max(history["max_temperature_c"]))
-    if hottest > 300.0:
-        found.append(
-            f"The hottest spot reached {hottest:.0f} °C, where tissue chars: the model knows no charring beyond the "
-            "loss of conductivity."
-        )
-    if isinstance(march.problem.source, MicrowaveSource):
-        found += _antenna_warnings(march.problem.source)
-    return found
-
-
-def _edge(mesh: Mesh) -> NDArray[np.int32]:
-    """Nodes on the outside of the domain, without those round the places where applicators leave it.
-
-    A shaft that is heated along its way warms the edge there whatever the size of the domain.
-    """
-    outer = np.unique(mesh.facets["outer"])
-    walls = [outer[:0], *(nodes.ravel() for name, nodes in mesh.facets.items() if name != "outer")]
-    own_rims = mesh.points[np.intersect1d(outer, np.concatenate(walls))]
-    rims = np.concatenate(mesh.distribution.comm.gather(own_rims))
-    if len(rims) == 0:
-        return outer
-    distance, _ = cKDTree(rims).query(mesh.points[outer])
-    return outer[distance > _RIM]
-
-
-def _vessel_warnings(carried: Mapping[str, Any] | None) -> list[str]:
-    closure = carried["closure"] if carried else None
-    if closure is None or closure <= _BLOOD_CLOSURE:
-        return []
-    return [
-        f"The blood of vessels gained {100.0 * closure:.2g} % more or less heat than the tissue lost to it. Use a "
-        "smaller time tolerance."
-    ]
-
-
-def _antenna_warnings(source: MicrowaveSource) -> list[str]:
-    found = []
-    if source.reflection > _REFLECTION:
-        found.append(
-            f"An antenna reflected up to {100.0 * source.reflection:.0f} % of the power at its port: it is badly "
-            "matched to the tissue. A real generator would reduce its power or stop, and the cable would heat up."
-        )
-    if source.closure > _FIELD_CLOSURE:
-        found.append(
-            f"The power balance of an antenna's field misses up to {100.0 * source.closure:.2g} % of the power at the "
-            "port. Use a finer mesh resolution."
-        )
     return found
 
 

@@ -201,7 +201,7 @@ class Problem:
         tolerance = _ERROR_VOLUME * (_NEWTON * self.control.tolerance) ** 2
         lost = state.lost_water
         content, _ = bioheat.enthalpy(state.temperature, lost)
-        energy = bioheat.space.lumped_mass * content
+        energy = bioheat.mass * content
 
         drive = source.drive(state.field if driven else None, demands)
         exchanges = [bioheat.vessel_exchange(state.operator, state.temperature)]
@@ -366,7 +366,8 @@ class Problem:
         coolant = drive.coolant + bioheat.coolant_power(temperature)
         perfusion = bioheat.perfusion_power(operator, temperature)
         vessels = drive.vessels + float(exchange.lost.sum())
-        return np.array([drive.generator, drive.outside, coolant, perfusion, vessels])
+        outside = drive.outside + bioheat.outside_power(temperature)
+        return np.array([drive.generator, outside, coolant, perfusion, vessels])
 
     def flows(self, drive: Drive, exchange: Exchange) -> dict[str, float]:
         """Powers worth recording, by the name of their column in the history [W]."""

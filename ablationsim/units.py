@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 if TYPE_CHECKING:
     import pint
@@ -313,3 +313,6 @@ Attenuation = Annotated[float, Quantity("attenuation")]
 Angle = Annotated[float, Quantity("angle")]
 ProportionalGain = Annotated[float, Quantity("proportional_gain")]
 IntegralGain = Annotated[float, Quantity("integral_gain")]
+
+LengthUnit = Literal["m", "cm", "mm", "um"]
+"""Units of the coordinates in files that carry no unit of their own."""

@@ -21,7 +21,8 @@ from ablationsim.report.figures import png
 from ablationsim.report.overlap import picture
 from ablationsim.study.overlap import Overlap, overlap, predicted_zone
 from ablationsim.zone.extract import Surface
-from ablationsim.zone.measured import read_measured
+from ablationsim.zone.measured import MeasuredZone, read_measured
+from ablationsim.zone.target import Target
 from ablationsim.zone.voxels import Grid, inside
 
 FOLDER = ASSETS / "overlap"
@@ -40,6 +41,7 @@ def main() -> None:
         file = Path(folder) / "zone.nii.gz"
         save(file, dented(predicted_zone(result, "contracted").surface))
         measured = read_measured(file)
+    tumour = MeasuredZone(Target.sphere(NEEDLE.to_world([0.004, 0.002, 0.012]), 0.010).surface, "a tumour, made up")
     ways = {
         "two points of the needle (`--tip`, `--entry`)": overlap(
             result, measured, align="needle", tip=NEEDLE.tip, entry=NEEDLE.tip + 0.08 * NEEDLE.axis
@@ -48,6 +50,10 @@ def main() -> None:
     }
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "overlap.png").write_bytes(small(png(picture(next(iter(ways.values()))))))
+    with_tumour = overlap(
+        result, measured, align="needle", tip=NEEDLE.tip, entry=NEEDLE.tip + 0.08 * NEEDLE.axis, tumour=tumour
+    )
+    (FOLDER / "margins.png").write_bytes(small(png(picture(with_tumour))))
     (FOLDER / "table.md").write_text(table(ways), encoding="utf-8")
 
 

@@ -1,19 +1,20 @@
 #!/bin/sh
 # Installs, on Debian and Ubuntu, the system packages that ablationsim needs and that are missing:
 #
-#     sh hpc/system-packages.sh [mpi] [slurm]
+#     sh hpc/system-packages.sh [mpi] [slurm] [browser]
 #
 # Without an argument, what every run needs: the venv module of Python, the X and OpenGL libraries that gmsh is linked to, and EGL with a
 # software renderer, with which VTK draws (no display is needed). With mpi also MPI and PETSc for real numbers, which has hypre; with slurm
-# also the daemons of Slurm, which tests start for themselves.
+# also the daemons of Slurm, which tests start for themselves; with browser Chromium and its driver, with which tests look at pages.
 set -eu
 
 packages="python3-venv libglu1-mesa libxcursor1 libxft2 libxinerama1 libxfixes3 libxrender1 libgomp1 libgl1 libegl1 libgl1-mesa-dri"
 for group in "$@"; do
     case $group in
         mpi) packages="$packages openmpi-bin python3-mpi4py python3-petsc4py-real" ;;
+        browser) packages="$packages chromium chromium-driver" ;;
         slurm) packages="$packages munge slurmctld slurmd slurm-client" ;;
-        *) echo "system-packages.sh: '$group' is neither mpi nor slurm" >&2; exit 2 ;;
+        *) echo "system-packages.sh: '$group' is none of mpi, slurm, browser" >&2; exit 2 ;;
     esac
 done
 

@@ -13,7 +13,20 @@ import numpy as np
 import pytest
 
 import ablationsim
-from ablationsim.cli import comparing, main, overlapping, running, studies, sweeping, uncertainty, validating
+from ablationsim.cli import (
+    comparing,
+    exporting,
+    fitting,
+    main,
+    margins,
+    overlapping,
+    planning,
+    running,
+    studies,
+    sweeping,
+    uncertainty,
+    validating,
+)
 
 SMALL = """
 title = "Small case"
@@ -101,7 +114,19 @@ def quick_cli(monkeypatch, capsys) -> Callable[..., subprocess.CompletedProcess[
         command = ["ablationsim", *map(str, words)]
         monkeypatch.setattr(sys, "argv", command)
         # The number of threads is a matter of the process.
-        for module in (comparing, overlapping, running, studies, sweeping, uncertainty, validating):
+        for module in (
+            comparing,
+            exporting,
+            fitting,
+            margins,
+            overlapping,
+            planning,
+            running,
+            studies,
+            sweeping,
+            uncertainty,
+            validating,
+        ):
             monkeypatch.setattr(module, "limit_threads", lambda count: None)
         with pytest.raises(SystemExit) as left:
             main()

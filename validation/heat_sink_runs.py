@@ -25,7 +25,7 @@ from ablationsim.results.run_folder import case_hash
 from ablationsim.simulate import simulate
 from ablationsim.study.workers import workers
 from ablationsim.units import ZERO_CELSIUS
-from ablationsim.vessels.build import vessels_of
+from ablationsim.vasculature.build import vessels_of
 from ablationsim.vessels.distance import WallDistance
 from ablationsim.vessels.vessel import Vessel
 from ablationsim.zone.extract import zone_volume

@@ -11,11 +11,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from ablationsim.case.access import AccessSection
 from ablationsim.case.file import CaseFile
+from ablationsim.case.measured import MeasuredSection
+from ablationsim.case.patient import PatientSection
+from ablationsim.case.planning import PlanSection
 from ablationsim.case.reading import Parts, parse_toml, read_parts, read_text
 from ablationsim.case.sections import (
     DomainSection,
-    MeasuredSection,
     MeshSection,
     MicrowaveSection,
     ProbeSection,
@@ -52,6 +55,9 @@ class PlacedDevice:
         Delay before the protocol begins [s].
     repeat : int
         How often the protocol runs.
+    entry : tuple of float or None
+        Where the needle enters the patient, world coordinates [m]; None when the case does not say. Of no influence on
+        results.
     """
 
     name: str
@@ -62,6 +68,7 @@ class PlacedDevice:
     protocol: tuple[Step, ...]
     start: float = 0.0
     repeat: int = 1
+    entry: tuple[float, float, float] | None = None
 
     @property
     def end(self) -> float:
@@ -81,7 +88,14 @@ class Case:
         With the overrides of the case.
     domain : DomainSection
         With centre and extents.
+    patient : PatientSection or None
+        With absolute paths and its structures.
+    access : AccessSection
+        What the way of a needle through the patient must keep. Of no influence on results.
+    plan : PlanSection
+        What a plan is to reach, and what it may vary. Of no influence on results.
     vessels : tuple of VesselSection
+        Those of the patient included.
     tumour : TumourSection or None
     probes : tuple of ProbeSection
     zone : ZoneSection
@@ -98,6 +112,9 @@ class Case:
     applicators: tuple[PlacedDevice, ...]
     tissue: Tissue
     domain: DomainSection
+    patient: PatientSection | None
+    access: AccessSection
+    plan: PlanSection
     vessels: tuple[VesselSection, ...]
     tumour: TumourSection | None
     probes: tuple[ProbeSection, ...]
@@ -169,6 +186,7 @@ class Case:
                 protocol=tuple(step for step in found.steps if step is not None) or device.default_protocol,
                 start=section.start,
                 repeat=section.repeat,
+                entry=section.entry,
             )
             for found in parts.placed
             if (section := found.section) and (device := found.device)
@@ -179,6 +197,9 @@ class Case:
             applicators=placed,
             tissue=parts.tissue,
             domain=parts.domain,
+            patient=tables["patient"],
+            access=tables["access"],
+            plan=tables["plan"],
             vessels=tables["vessel"],
             tumour=tables["tumour"],
             probes=tables["probe"],
@@ -204,6 +225,7 @@ class Case:
             mesh = os.path.join(mesh, "index.json")
         parts = [mesh, *(path for v in self.vessels for path in (v.surface, v.centreline, v.labels))]
         parts.append(self.tumour.labels if self.tumour else None)
+        parts.append(self.patient.labels if self.patient else None)
         return sorted({path for path in parts if path})
 
     def resolved(self) -> dict[str, Any]:
@@ -238,6 +260,9 @@ class Case:
         problems: list[str] = []
         found: dict[str, Any] = {}
         for key, kind in {"title": str, "applicators": tuple[PlacedDevice, ...], **_SECTIONS}.items():
+            if key in _ADDED and key not in data:
+                found[key] = _ADDED[key]
+                continue
             try:
                 found[key] = TypeAdapter(kind).validate_python(data.get(key), context=SI)
             except ValidationError as error:
@@ -255,6 +280,9 @@ class Case:
 
 _SECTIONS: Mapping[str, Any] = {
     "domain": DomainSection,
+    "patient": PatientSection | None,
+    "access": AccessSection,
+    "plan": PlanSection,
     "vessels": tuple[VesselSection, ...],
     "tumour": TumourSection | None,
     "probes": tuple[ProbeSection, ...],
@@ -266,11 +294,21 @@ _SECTIONS: Mapping[str, Any] = {
 }
 
 
+_ADDED: Mapping[str, Any] = {"patient": None, "access": AccessSection(), "plan": PlanSection()}
+"""Sections that the form did not have at first, with what a case without them has."""
+
+
 def decisive(resolved: Mapping[str, Any]) -> dict[str, Any]:
     """What of a resolved case decides about its results: two cases that agree in it are the same to a run."""
-    time = dict(resolved.get("time", {}))
-    time.pop("checkpoint_interval", None)
-    return {**resolved, "time": time}
+    kept = {key: value for key, value in resolved.items() if key not in ("access", "plan")}
+    kept["time"] = _without(resolved.get("time", {}), "checkpoint_interval")
+    kept["applicators"] = [_without(applicator, "entry") for applicator in resolved.get("applicators", ())]
+    patient = kept.pop("patient", None)
+    return kept if patient is None else {**kept, "patient": _without(patient, "ct")}
+
+
+def _without(table: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if name != key}
 
 
 def _plain(kind: Any, value: Any) -> Any:

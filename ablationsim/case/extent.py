@@ -1,8 +1,8 @@
 """Where the conductors of a case are: the default domain round them, and whether they lie inside a given one.
 
-A domain is upright in its frame: that of the world, or that of the only applicator, whose shaft is then its axis. Tines
-and needles of a cluster are taken as the whole rings that they lie on, so nothing here depends on roll. The geometry
-checks the applicators themselves again, with the clearance that its mesh needs.
+A domain is upright in its frame: that of the world, or that of the applicators, of which the first one's shaft is then
+its axis. Tines and needles of a cluster are taken as the whole rings that they lie on, so nothing here depends on roll.
+The geometry checks the applicators themselves again, with the clearance that its mesh needs.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ MARGIN = 50e-3
 WARMED_SHAFT = 30e-3
 """Shaft above the radiating part of an antenna that currents on it warm, and that the default domain has its margin
 from [m]."""
+
+_ASIDE = 1e-4  # m: a tip nearer to the axis of another shaft does not say which way is sideways
+_ASKEW = 1e-3  # neither does a shaft at a smaller angle with it [rad]
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,37 @@ class Frame:
     def along(cls, tip: Sequence[float], direction: Sequence[float]) -> Frame:
         """The frame of an applicator, but for its roll."""
         return cls(np.asarray(tip, dtype=np.float64), _axes(direction))
+
+    @classmethod
+    def of(cls, places: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Frame:
+        """The frame of one or several applicators, but for their roll: a rigid motion of all of them moves it along.
+
+        Its last axis is the shaft of the first one. With several, the first axis points from it to the next tip that
+        lies beside it, or else along the next shaft that is at an angle with it.
+
+        Parameters
+        ----------
+        places : sequence of (tip, direction)
+            World coordinates [m]; at least one.
+        """
+        alone = cls.along(*places[0])
+        axis = alone.axes[2]
+        ways = [np.asarray(tip, dtype=np.float64) - alone.origin for tip, _ in places[1:]]
+        ways += [_ASIDE / _ASKEW * _unit(direction) for _, direction in places[1:]]
+        for way in ways:
+            across = way - (way @ axis) * axis
+            if np.linalg.norm(across) > _ASIDE:
+                first = _unit(across)
+                return cls(alone.origin, np.array([first, np.cross(axis, first), axis]))
+        return alone
+
+    def seen(self, tip: Sequence[float], direction: Sequence[float]) -> tuple[Array, Array]:
+        """Tip [m] and unit direction of an applicator as the frame sees it.
+
+        Rounded to nanometres, so that it is the same wherever the frame lies.
+        """
+        axis: Array = _unit(_unit(direction) @ self.axes.T)
+        return np.round(self.local(tip), 9) + 0.0, np.round(axis, 9) + 0.0
 
     def local(self, points: Array | Sequence[float]) -> Array:
         """World points (..., 3) as the frame sees them [m]."""
@@ -97,7 +131,9 @@ def _warmed(spec: ApplicatorSpec) -> list[Ring]:
     return [Ring("warmed shaft", float(end) + WARMED_SHAFT, spec.diameter / 2.0) for end in radiating[-1:]]
 
 
-def bounding_box(placed: Sequence[tuple[ApplicatorSpec, Sequence[float], Sequence[float]]]) -> tuple[Array, Array]:
+def bounding_box(
+    placed: Sequence[tuple[ApplicatorSpec, Sequence[float] | Array, Sequence[float] | Array]],
+) -> tuple[Array, Array]:
     """Lowest and highest corner, each of shape (3,) [m], of the box round all that heats: conductors and antennas.
 
     Parameters

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from ablationsim.case.access import AccessSection
+from ablationsim.case.measured import MeasuredSection
+from ablationsim.case.patient import PatientSection
+from ablationsim.case.planning import PlanSection
 from ablationsim.case.sections import (
     ApplicatorSection,
     DeviceSection,
     DomainSection,
-    MeasuredSection,
     MeshSection,
     MicrowaveSection,
     ProbeSection,
     Section,
     TimeSection,
-    TissueSection,
     ZoneSection,
 )
+from ablationsim.case.tissue import TissueSection
 from ablationsim.case.vessels import TumourSection, VesselSection
 from ablationsim.device.protocol import Step
 
@@ -29,6 +32,9 @@ class CaseFile(Section):
     protocol: tuple[Step, ...] | None = Field(default=None, min_length=1)
     applicator: tuple[ApplicatorSection, ...] | None = Field(default=None, min_length=1)
     tissue: TissueSection
+    patient: PatientSection | None = None
+    access: AccessSection = AccessSection()
+    plan: PlanSection = PlanSection()
     domain: DomainSection = DomainSection()
     vessel: tuple[VesselSection, ...] = ()
     tumour: TumourSection | None = None

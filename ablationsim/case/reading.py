@@ -11,76 +11,35 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from ablationsim.case import extent
+from ablationsim.case import patient
+from ablationsim.case.block import read_domain
 from ablationsim.case.file import CaseFile
+from ablationsim.case.inflow import tissue_with, tumour_with, vessels_with
+from ablationsim.case.measured import MeasuredSection
+from ablationsim.case.parts import Parts, Placed
+from ablationsim.case.patient import PatientSection
+from ablationsim.case.placing import in_place
 from ablationsim.case.sections import (
     ApplicatorSection,
     DeviceSection,
     DomainSection,
-    MeasuredSection,
+    MeshSection,
     ProbeSection,
-    TissueSection,
 )
+from ablationsim.case.tissue import TissueSection
 from ablationsim.case.vessels import TumourSection, VesselSection
 from ablationsim.device import Device, Step
-from ablationsim.device.protocol import PullbackStep
 from ablationsim.errors import CaseError, DeviceError, TissueError, best_match, problems_of
 from ablationsim.tissue import Tissue
+from ablationsim.units import SI
 
 _LISTS = {"probe": ProbeSection, "vessel": VesselSection}
 _MODALITIES = {"rfa": "is a radiofrequency electrode", "mwa": "is a microwave antenna"}
-
-
-@dataclass
-class Placed:
-    """An applicator as far as it could be read.
-
-    Attributes
-    ----------
-    place : str
-        What its messages begin with.
-    profile : str or None
-    section : ApplicatorSection or None
-    steps : list of Step or None
-        The protocol, with None for malformed steps.
-    device : Device or None
-    """
-
-    place: str
-    profile: str | None
-    section: ApplicatorSection | None
-    steps: list[Step | None]
-    device: Device | None = None
-
-
-@dataclass
-class Parts:
-    """What was found in a case file: the parts of a case, and the problems.
-
-    Attributes
-    ----------
-    problems : list of str
-    tables : dict
-        The valid tables, by name; of lists, the valid entries.
-    placed : list of Placed
-    tissue : Tissue or None
-        With the overrides of the case.
-    domain : DomainSection or None
-        With centre and extents.
-    """
-
-    problems: list[str] = field(default_factory=list)
-    tables: dict[str, Any] = field(default_factory=dict)
-    placed: list[Placed] = field(default_factory=list)
-    tissue: Tissue | None = None
-    domain: DomainSection | None = None
 
 
 def read_text(path: Path) -> str:
@@ -127,14 +86,52 @@ def read_parts(data: Mapping[str, Any], directory: Path) -> Parts:
         Where relative paths in it start.
     """
     parts = Parts()
+    data = _read_patient(data, parts, directory)
     _read_tables(data, parts)
     _read_applicators(data, parts, directory)
     _read_tissue(parts)
+    _read_tumour(data, parts)
     _check_modality(parts)
-    _read_domain(data, parts, directory)
+    read_domain(data, parts, directory)
     _read_vessels(parts, directory)
+    _check_mesh(data, parts)
     _check_names(parts)
     return parts
+
+
+def _read_patient(data: Mapping[str, Any], parts: Parts, directory: Path) -> Mapping[str, Any]:
+    """Read the image of a patient; returns the content of the file with the place of the tumour filled in."""
+    parts.tables["patient"] = None
+    if "patient" not in data:
+        return data
+    section = _valid(PatientSection, data["patient"], "patient", parts.problems)
+    if section is not None:
+        parts.tables["patient"] = section = patient.located(section, directory, parts.problems)
+    tumour = data.get("tumour")
+    if not isinstance(tumour, Mapping) or any(key in tumour for key in ("centre", "radius", "labels", "label")):
+        return data
+    place = {} if section is None else patient.target(section)
+    if place:
+        return {**data, "tumour": {**tumour, **place}}
+    if section is not None and not any(problem.startswith("patient") for problem in parts.problems):
+        parts.problems.append(
+            "tumour: the image of the patient has no tumour; name its label in patient.structures, such as "
+            "tumour = 2, or give centre and radius of a sphere"
+        )
+    # What else is wrong with the table is found with any place.
+    _valid(TumourSection, {**tumour, "labels": "", "label": 1}, "tumour", parts.problems)
+    return {key: value for key, value in data.items() if key != "tumour"}
+
+
+def _read_tumour(data: Mapping[str, Any], parts: Parts) -> None:
+    """The tumour as a closed inflow leaves it; a patient's is perfused like the liver where the file is silent."""
+    section, tissue = parts.tables["patient"], parts.tables["tissue"]
+    if isinstance(tissue, TissueSection) and isinstance(parts.tables["tumour"], TumourSection):
+        parts.tables["tumour"] = tumour_with(parts.tables["tumour"], tissue.inflow)
+    place = {} if section is None else patient.target(section)
+    if place and "tumour" not in data and parts.tissue is not None:
+        content = {**place, "perfusion": parts.tissue.perfusion}
+        parts.tables["tumour"] = TumourSection.model_validate(content, context=SI)
 
 
 def _read_tables(data: Mapping[str, Any], parts: Parts) -> None:
@@ -145,7 +142,7 @@ def _read_tables(data: Mapping[str, Any], parts: Parts) -> None:
         if key not in CaseFile.model_fields
     ]
     for key, info in CaseFile.model_fields.items():
-        if key in ("device", "protocol", "applicator"):
+        if key in ("patient", "device", "protocol", "applicator"):
             continue
         if key not in data:
             if info.is_required():
@@ -180,6 +177,9 @@ def _read_applicators(data: Mapping[str, Any], parts: Parts, directory: Path) ->
         parts.problems.append("[device] is missing: give [device] with [[protocol]], or one or more [[applicator]]")
     for placed in parts.placed:
         _read_device(placed, parts.problems, directory)
+        if placed.section is not None and placed.device is not None:
+            placed.section, problems = in_place(placed.section, placed.device, directory)
+            parts.problems += [placed.place + problem for problem in problems]
 
 
 def _read_placed(item: Any, place: str, parts: Parts) -> None:
@@ -223,7 +223,7 @@ def _read_tissue(parts: Parts) -> None:
     problems = tissue.override_problems(section.overrides, section.dielectric)
     parts.problems += [f"tissue.{problem.removeprefix('initial_')}" for problem in problems]
     if not problems:
-        parts.tissue = tissue.with_overrides(section.overrides, section.dielectric)
+        parts.tissue = tissue_with(tissue.with_overrides(section.overrides, section.dielectric), section.inflow)
 
 
 def _check_modality(parts: Parts) -> None:
@@ -238,70 +238,18 @@ def _check_modality(parts: Parts) -> None:
             parts.problems += [f"tissue.{problem}" for problem in parts.tissue.dielectric_problems(frequency)]
 
 
-def _read_domain(data: Mapping[str, Any], parts: Parts, directory: Path) -> None:
-    """Complete the domain and check that conductors and probes are inside."""
-    domain = parts.tables["domain"]
-    known = [(placed.section, placed.device) for placed in parts.placed if placed.section and placed.device]
-    if not isinstance(domain, DomainSection) or not known:
-        return
-    if len(known) < len(parts.placed) and not (domain.centre and (domain.size or (domain.radius and domain.height))):
-        # The domain follows from all applicators, and not all could be read.
-        return
-    if domain.mesh is not None:
-        mesh = os.path.abspath(directory / domain.mesh)
-        if not os.path.exists(mesh):
-            parts.problems.append(f"domain.mesh: there is no file, or folder of a mesh in parts, {mesh}")
-        domain = domain.model_copy(update={"mesh": mesh})
-    if domain.frame == "applicator" and len(parts.placed) > 1:
-        parts.problems.append(
-            f"domain.frame: 'applicator' needs exactly one applicator, and the case has {len(parts.placed)}; "
-            "use 'world'"
-        )
-        return
-    domain = _with_frame(domain, any(data.get(key) for key in ("vessel", "tumour")) and len(parts.placed) == 1)
-    places = [
-        (name, withdrawn, device.applicator, section)
-        for placed in parts.placed
-        if (section := placed.section) and (device := placed.device)
-        for name, withdrawn in _withdrawals(section, [*placed.steps] or device.default_protocol)
-    ]
-    if domain.frame == "applicator":
-        frame = extent.Frame.along(known[0][0].tip, known[0][0].direction)
-        # As the applicator sees itself, so that its pose does not change the last digit.
-        seen = [(applicator, (0.0, 0.0, withdrawn), (0.0, 0.0, 1.0)) for _, withdrawn, applicator, _ in places]
-    else:
-        frame = extent.Frame.world()
-        seen = [(applicator, _tip(section, by), section.direction) for _, by, applicator, section in places]
-    parts.domain = extent.complete(domain, frame, *extent.bounding_box(seen))
-    for section, device in known:
-        monopolar = device.modality == "rfa" and "return" not in device.applicator.terminals
-        if domain.boundary == "insulated" and monopolar:
-            parts.problems.append(
-                f"domain.boundary: 'insulated' leaves the monopolar {device.name} of applicator '{section.name}' "
-                "without a return for its current; use 'far_field' or 'grounded', or a bipolar device"
-            )
-    if domain.mesh is not None:
-        # The mesh file, not the extents, says where the tissue is.
-        return
-    for name, withdrawn, applicator, section in places:
-        problem = extent.outside(applicator, _tip(section, withdrawn), section.direction, parts.domain, frame)
-        if problem is not None:
-            parts.problems.append(f"{name}: {problem}")
-    for probe in parts.tables["probe"] or ():
-        inside = float(extent.depth(parts.domain, frame, np.array([probe.position]))[0])
-        if inside < 0.0:
-            parts.problems.append(
-                f"probe '{probe.name}' is {-1e3 * inside:.3g} mm outside {extent.describe(parts.domain)}"
-            )
-
-
 def _read_vessels(parts: Parts, directory: Path) -> None:
     """Find the files of vessels and tumour, and check what the tumour's perfusion is taken from."""
     parts.tables["vessel"] = tuple(
         _located(section, ("surface", "centreline", "labels"), f"vessel '{section.name}'", parts.problems, directory)
         for section in parts.tables["vessel"] or ()
     )
-    domain, tumour = parts.tables["domain"], parts.tables["tumour"]
+    own, domain, tumour = parts.tables["patient"], parts.tables["domain"], parts.tables["tumour"]
+    if own is not None:
+        parts.tables["vessel"] += patient.vessels_in(own, parts.tables["vessel"])
+    if isinstance(parts.tables["tissue"], TissueSection):
+        closed = parts.tables["tissue"].inflow
+        parts.tables["vessel"] = vessels_with(parts.tables["vessel"], closed, parts.problems)
     if isinstance(domain, DomainSection) and domain.mesh is None:
         parts.problems += [
             f"vessel '{section.name}': facets name a wall in a mesh of your own; give that mesh as domain.mesh"
@@ -329,26 +277,20 @@ def _located(section: Any, keys: Sequence[str], name: str, problems: list[str], 
     return section.model_copy(update=paths)
 
 
-def _with_frame(domain: DomainSection, follows: bool) -> DomainSection:
-    """Say which frame the domain is upright in, where the file does not; `follows` if it may be the applicator's."""
-    if domain.frame is not None:
-        return domain
-    own = domain.shape == "box" or domain.centre is not None or domain.mesh is not None
-    return domain.model_copy(update={"frame": "applicator" if follows and not own else "world"})
-
-
-def _withdrawals(section: ApplicatorSection, steps: Sequence[Step | None]) -> list[tuple[str, float]]:
-    """How far an applicator is withdrawn along its shaft, at the start and in the end [m], with a name for each."""
-    distance = section.repeat * sum(step.distance for step in steps if isinstance(step, PullbackStep))
-    name = f"applicator '{section.name}'"
-    return [(name, 0.0)] if distance == 0.0 else [(name, 0.0), (f"{name}, withdrawn", distance)]
-
-
-def _tip(section: ApplicatorSection, withdrawn: float) -> tuple[float, float, float]:
-    """World position of the tip after a withdrawal [m]."""
-    along = np.array(section.direction)
-    x, y, z = np.array(section.tip) + withdrawn * along / np.linalg.norm(along)
-    return float(x), float(y), float(z)
+def _check_mesh(data: Mapping[str, Any], parts: Parts) -> None:
+    """A mesh is fitted only to what there is, and only one that is generated."""
+    mesh, domain = parts.tables["mesh"], parts.tables["domain"]
+    if not isinstance(mesh, MeshSection):
+        return
+    needed = {"liver": ("patient", "[patient], whose liver that is"), "tumour": ("tumour", "a tumour")}
+    own = isinstance(domain, DomainSection) and domain.mesh is not None
+    for key, (table, what) in needed.items():
+        if getattr(mesh, key) != "fitted":
+            continue
+        if table not in data and parts.tables[table] is None:
+            parts.problems.append(f"mesh.{key}: 'fitted' needs {what}, and the case has none")
+        if own:
+            parts.problems.append(f"mesh.{key}: 'fitted' is for a mesh that is generated, and domain.mesh gives one")
 
 
 def _check_names(parts: Parts) -> None:

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from math import isfinite
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
 from ablationsim.case.contraction import HistoryOrStrain
 from ablationsim.device.protocol import NotNegative, Positive, Step
 from ablationsim.units import (
     ZERO_CELSIUS,
     Angle,
-    Conductivity,
-    Density,
     Duration,
     Fraction,
-    HeatCapacity,
     Length,
-    PerfusionRate,
+    LengthUnit,
     Ratio,
-    RelativeSlope,
     Temperature,
-    TemperatureDifference,
-    ThermalConductivity,
-    ThermalConductivitySlope,
-    Volume,
-    VolumetricHeatCapacity,
     show,
 )
 
@@ -49,8 +41,18 @@ Point = tuple[Length, Length, Length]
 """Position (x, y, z) in world coordinates [m]."""
 
 
-LengthUnit = Literal["m", "cm", "mm", "um"]
-"""Units of the coordinates in files that carry no unit of their own."""
+def _numbers(value: Any) -> tuple[float, ...]:
+    """Four rows of four numbers, or 16 numbers, as 16 numbers."""
+    rows = value if isinstance(value, (list, tuple)) else [value]
+    found = [number for row in rows for number in (row if isinstance(row, (list, tuple)) else [row])]
+    sound = all(isinstance(n, (int, float)) and not isinstance(n, bool) and isfinite(n) for n in found)
+    if len(found) != 16 or len(rows) not in (4, 16) or not sound:
+        raise ValueError(f"expects a matrix of 16 finite numbers without units, as four rows of four, got {value!r}")
+    return tuple(float(number) for number in found)
+
+
+Pose = Annotated[tuple[float, ...], BeforeValidator(_numbers)]
+"""Matrix of 16 numbers, row by row, or as four rows of four."""
 
 Extent = Annotated[Length, Positive, _within(0.0, 1.0, "length", "limit of the program for a block of tissue")]
 """Size of the modelled block [m]."""
@@ -77,6 +79,8 @@ class DeviceSection(Section):
 class ApplicatorSection(Section):
     """``[[applicator]]``: an applicator with a place and a protocol of its own.
 
+    Its place is one of: a tip with a direction or an entry, a target with a direction or an entry, a needle, or a pose.
+
     Attributes
     ----------
     name : str
@@ -89,6 +93,19 @@ class ApplicatorSection(Section):
         From the tip toward the handle; any length but zero.
     roll : float
         Rotation about the shaft [rad].
+    entry : tuple of float or None
+        Where the needle enters the patient, world coordinates [m]; instead of a direction.
+    target : tuple of float or None
+        What the needle is aimed at, world coordinates [m]; instead of a tip.
+    advance : float or None
+        How far the tip is beyond the target [m]; when not given, so far that the middle of the electrode, or the feed
+        of the antenna, lies on it.
+    needle : str or None
+        Line from entry to target that was drawn in 3D Slicer (.mrk.json), relative to the case file.
+    target_first : bool
+        Whether the line was drawn from the target.
+    pose : tuple of 16 float or None
+        Matrix from the device's frame to the patient (RAS), row by row; its translation in millimetres.
     protocol : tuple of Step
         That of the profile when not given.
     start : float
@@ -102,6 +119,12 @@ class ApplicatorSection(Section):
     tip: Point = (0.0, 0.0, 0.0)
     direction: tuple[Ratio, Ratio, Ratio] = (0.0, 0.0, 1.0)
     roll: Angle = 0.0
+    entry: Point | None = None
+    target: Point | None = None
+    advance: Length | None = None
+    needle: str | None = None
+    target_first: StrictBool = False
+    pose: Pose | None = None
     protocol: tuple[Step, ...] | None = Field(default=None, min_length=1)
     start: Annotated[Duration, NotNegative] = 0.0
     repeat: int = Field(default=1, ge=1)
@@ -112,70 +135,31 @@ class ApplicatorSection(Section):
             raise ValueError("direction has no length; give a vector from the tip toward the handle such as [0, 0, 1]")
         return self
 
-
-class TissueSection(Section):
-    """``[tissue]``: a property set and what differs from it; a value given here must lie in the range of the set.
-
-    Attributes
-    ----------
-    set : str
-        Name of a tissue set.
-    temperature : float or None
-        Temperature before heating [K].
-    perfusion : float or None
-        Perfusion rate of intact tissue [1/s].
-    electric_conductivity, thermal_conductivity : float or None
-        Conductivities at 37 °C [S/m, W/m/K].
-    dielectric : str or None
-        Name of a dielectric law for microwaves, or "default".
-    permittivity, microwave_conductivity : float or None
-        Relative permittivity and effective conductivity at 37 °C and the frequency of the antenna [1, S/m]; the law is
-        scaled to them.
-    vapour_carried : float or None
-        Share of the water that boils off whose vapour condenses elsewhere.
-    vapour_reach : float or None
-        Depth to which vapour enters tissue that does not boil [m].
-    vapour_time : float or None
-        Time in which vapour that has left condenses [s].
-    rewetting_time : float or None
-        Time in which water returns to tissue that no longer boils [s].
-    perfusion_remaining : float or None
-        Share of the perfusion that is left in coagulated tissue.
-    """
-
-    set: str
-    temperature: Temperature | None = None
-    perfusion: PerfusionRate | None = None
-    perfusion_remaining: Fraction | None = None
-    electric_conductivity: Conductivity | None = None
-    electric_conductivity_slope: RelativeSlope | None = None
-    electric_conductivity_dried: Fraction | None = None
-    dielectric: str | None = None
-    permittivity: Ratio | None = None
-    microwave_conductivity: Conductivity | None = None
-    thermal_conductivity: ThermalConductivity | None = None
-    thermal_conductivity_slope: ThermalConductivitySlope | None = None
-    vapour_carried: Fraction | None = None
-    vapour_reach: Length | None = None
-    vapour_time: Duration | None = None
-    rewetting_time: Duration | None = None
-    density: Density | None = None
-    heat_capacity: HeatCapacity | None = None
-    heat_capacity_rise: Ratio | None = None
-    dried_heat_capacity: VolumetricHeatCapacity | None = None
-    water_fraction: Fraction | None = None
-    vaporisation_lower: Temperature | None = None
-    blood_temperature: Temperature | None = None
-    blood_density: Density | None = None
-    blood_heat_capacity: HeatCapacity | None = None
-
-    @property
-    def overrides(self) -> dict[str, float]:
-        """The numbers given beside the set, by the names of the set (SI)."""
-        given = {
-            key: value for key, value in self.model_dump(exclude={"set", "dielectric"}).items() if value is not None
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        given = self.model_fields_set
+        deep = [key for key in ("tip", "target", "needle", "pose") if key in given]
+        if len(deep) > 1:
+            raise ValueError(f"{' and '.join(deep)} exclude each other: each says where the needle ends")
+        allowed = {
+            "direction": ("tip", "target", None),
+            "entry": ("tip", "target"),
+            "advance": ("target", "needle"),
+            "target_first": ("needle",),
+            "roll": ("tip", "target", "needle", None),
         }
-        return {"initial_temperature" if key == "temperature" else key: value for key, value in given.items()}
+        way = deep[0] if deep else None
+        for key, ways in allowed.items():
+            if key in given and way not in ways:
+                found = f"a {way}" if way else "neither tip nor target"
+                raise ValueError(f"{key} belongs to {' or '.join(filter(None, ways))}, and there is {found}")
+        if {"direction", "entry"} <= given:
+            raise ValueError("direction and entry exclude each other: both say where the needle comes from")
+        if way == "target" and not {"direction", "entry"} & given:
+            raise ValueError("target needs entry, or a direction from the tip toward the handle")
+        if self.entry is not None and self.entry == (self.tip if self.target is None else self.target):
+            raise ValueError(f"entry and {way} are the same point, so the needle has no direction")
+        return self
 
 
 class DomainSection(Section):
@@ -188,9 +172,9 @@ class DomainSection(Section):
     shape : {"cylinder", "box"}
         Cylinder, or a box along the axes of the world.
     frame : {"world", "applicator"} or None
-        Whether the cylinder's axis is parallel to the world's z axis, or to the shaft of the only applicator; then
-        moving or turning the applicator moves the whole mesh with it. When not given, "applicator" if the case has
-        vessels or a tumour, one applicator, and no centre, box or mesh of its own; else "world".
+        Whether the cylinder's axis is parallel to the world's z axis, or to the shaft of the first applicator; then
+        moving or turning all applicators as one moves the whole mesh with them. When not given, "applicator" if the
+        case has vessels, a tumour or a patient, and no centre, box or mesh of its own; else "world".
     centre : tuple of float or None
         Centre, world coordinates [m]; that of all conductors when not given.
     radius, height : float or None
@@ -305,7 +289,7 @@ class ZoneSection(Section):
 
 
 class MeshSection(Section):
-    """``[mesh]``: the size of the elements, and whether they follow the walls of vessels.
+    """``[mesh]``: the size of the elements, and what their faces follow.
 
     Attributes
     ----------
@@ -314,10 +298,26 @@ class MeshSection(Section):
     vessels : {"embedded", "fitted"}
         "embedded": the mesh does not depend on the vessels; heat is exchanged on their walls wherever these cut
         through it. "fitted": walls of straight tubes are facets of the mesh.
+    liver : {"embedded", "fitted"}
+        "fitted": the surface of the patient's liver is made of facets; outside it is a region of its own.
+    tumour : {"embedded", "fitted"}
+        "fitted": the surface of the tumour is made of facets; its inside is a region of its own.
     """
 
     resolution: Annotated[Ratio, _within(0.25, 4.0, "ratio", "limits of the mesh sizing")] = 1.0
     vessels: Literal["embedded", "fitted"] = "embedded"
+    liver: Literal["embedded", "fitted"] = "embedded"
+    tumour: Literal["embedded", "fitted"] = "embedded"
+
+    @model_validator(mode="after")
+    def _fitted_to_one_kind(self) -> Self:
+        parts = [name for name in ("liver", "tumour") if getattr(self, name) == "fitted"]
+        if parts and self.vessels == "fitted":
+            raise ValueError(
+                f"vessels and {' and '.join(parts)} are 'fitted', but a mesh is fitted either to straight vessels or "
+                "to parts of a patient; leave one of them 'embedded'"
+            )
+        return self
 
 
 class TimeSection(Section):
@@ -333,70 +333,3 @@ class TimeSection(Section):
 
     tolerance: Annotated[Ratio, _within(0.05, 10.0, "ratio", "limits of the step control")] = 1.0
     checkpoint_interval: Annotated[Duration, Positive] = 300.0
-
-
-class MeasuredLength(Section):
-    """A measured length with its standard deviation [m]."""
-
-    value: Annotated[Length, Positive]
-    sd: Annotated[Length, NotNegative] | None = None
-
-
-class MeasuredVolume(Section):
-    """A measured volume with its standard deviation [m3]."""
-
-    value: Annotated[Volume, Positive]
-    sd: Annotated[Volume, NotNegative] | None = None
-
-
-class TimeTo(Section):
-    """Measured time until a probe reached a temperature [K, s]."""
-
-    temperature: Temperature
-    value: Annotated[Duration, Positive]
-    sd: Annotated[Duration, NotNegative] | None = None
-
-
-class MeasuredProbe(Section):
-    """``[[measured.probe]]``: what was measured at a probe of the case.
-
-    Attributes
-    ----------
-    name : str
-        Name of a probe of the case.
-    max_temperature, sd : float or None
-        Highest temperature and its standard deviation [K].
-    time_to : TimeTo or None
-    """
-
-    name: str
-    max_temperature: Temperature | None = None
-    sd: Annotated[TemperatureDifference, NotNegative] | None = None
-    time_to: TimeTo | None = None
-
-
-class MeasuredSection(Section):
-    """``[measured]``: the experiment to compare with.
-
-    Attributes
-    ----------
-    source : str
-        Publication.
-    frame : {"contracted", "undeformed"}
-        Whether sizes were taken on the ablated, shrunken tissue.
-    n : int or None
-        Number of ablations.
-    long_axis, short_axis, axial_length, transverse_diameter : MeasuredLength or None
-    volume : MeasuredVolume or None
-    probe : tuple of MeasuredProbe
-    """
-
-    source: str
-    frame: Literal["contracted", "undeformed"] = "contracted"
-    n: int | None = Field(default=None, ge=1)
-    long_axis: MeasuredLength | None = None
-    short_axis: MeasuredLength | None = None
-    axial_length: MeasuredLength | None = None
-    transverse_diameter: MeasuredLength | None = None
-    volume: MeasuredVolume | None = None
-    probe: tuple[MeasuredProbe, ...] = ()

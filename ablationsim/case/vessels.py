@@ -6,11 +6,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictBool, model_validator
 
-from ablationsim.case.sections import LengthUnit, Name, Point, Section
+from ablationsim.case.sections import Name, Point, Section
 from ablationsim.device.protocol import NotNegative, Positive
 from ablationsim.units import (
     FlowRate,
     Length,
+    LengthUnit,
     PerfusionRate,
     Ratio,
     Speed,

@@ -18,7 +18,7 @@ from ablationsim.parallel.communicator import ALONE, Communicator
 if TYPE_CHECKING:
     from ablationsim.case import Case
     from ablationsim.results import Result
-    from ablationsim.vessels.build import Built
+    from ablationsim.vasculature.build import Built
 
 _LINE_INTERVAL = 10.0  # s
 
@@ -52,7 +52,7 @@ def built_vessels(case: Case) -> tuple[Built, ...]:
     from ablationsim.geometry.geometry import Geometry
     from ablationsim.mesh.generate import mesh_of
     from ablationsim.mesh.walls import fitted_walls
-    from ablationsim.vessels.build import build_vessels
+    from ablationsim.vasculature.build import build_vessels
 
     own = any(vessel.facets is not None for vessel in case.vessels)
     return build_vessels(case, fitted_walls(case, mesh_of(case, Geometry.from_case(case))) if own else {})

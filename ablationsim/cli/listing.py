@@ -74,10 +74,10 @@ def vessels(
 
     from ablationsim.case import Case
     from ablationsim.tissue import Tissue
-    from ablationsim.vessels.build import build_vessel
+    from ablationsim.vasculature.build import build_vessel
+    from ablationsim.vasculature.opening import is_case, is_image, section_of
+    from ablationsim.vasculature.table import MOST, branch_table, heading, label_table, left_out
     from ablationsim.vessels.image import LabelImage
-    from ablationsim.vessels.opening import is_case, is_image, section_of
-    from ablationsim.vessels.table import MOST, branch_table, heading, label_table, left_out
 
     console = Console()
     if is_image(file) and label is None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ablationsim.study.overlap import Overlap
+    from ablationsim.study.overlap_margins import ComparedMargins
 
 
 class Frame(StrEnum):
@@ -78,14 +79,25 @@ def overlap(
             "the coordinates of the measurement."
         ),
     ] = None,
+    tumour: Annotated[
+        Path | None,
+        typer.Option(
+            help="Tumour before the ablation, in the coordinates of the measured zone; that of the case by default."
+        ),
+    ] = None,
+    tumour_label: Annotated[
+        str | None, typer.Option(help="Label of the tumour in its image: a number, or the name of a segment.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder to write to; 'overlap' in the run folder by default.")
     ] = None,
 ) -> None:
-    """Compare the zone of a run with a zone measured in three dimensions: Dice, surface distances, volumes."""
+    """Compare the zone of a run with a measured one: Dice, surface distances, volumes, and margins of the tumour."""
     limit_threads(None)
-    way = _way(tip, entry, align)
-    points = {name: _point(f"--{name}", text) for name, text in (("tip", tip), ("entry", entry)) if text is not None}
+    if tumour_label is not None and tumour is None:
+        raise typer.BadParameter("--tumour-label belongs to --tumour, the image that the tumour is in")
+    way = way_of(tip, entry, align)
+    points = {name: point_of(f"--{name}", text) for name, text in (("tip", tip), ("entry", entry)) if text is not None}
 
     from rich.console import Console
 
@@ -93,21 +105,28 @@ def overlap(
     from ablationsim.results import Result
     from ablationsim.study.overlap import overlap as compared
     from ablationsim.study.overlap import write_overlap
-    from ablationsim.zone.measured import read_measured
+    from ablationsim.vasculature.opening import is_image
+    from ablationsim.zone.measured import MeasuredZone, read_measured
+
+    def read(path: Path, label: str | None) -> MeasuredZone:
+        # Where one of both files is an image, it tells unit and axes itself.
+        image = is_image(path) and path != measured
+        return read_measured(
+            path,
+            label=label,
+            unit=None if unit is None or image else unit.value,
+            orientation=None if orientation is None or image else orientation.value,
+        )
 
     console = Console()
     with console.status("reading the run and the measured zone") as status:
         result = Result.load(run)
-        zone = read_measured(
-            measured,
-            label=label,
-            unit=None if unit is None else unit.value,
-            orientation=None if orientation is None else orientation.value,
-        )
+        zone = read(measured, label)
+        target = None if tumour is None else read(tumour, tumour_label)
         if orientation is Orientation.LPS:
             points = {name: [-x, -y, z] for name, (x, y, z) in points.items()}
         status.update("comparing")
-        found = compared(result, zone, frame=frame.value, align=way, **points)
+        found = compared(result, zone, frame=frame.value, align=way, tumour=target, **points)
         folder = output or run / "overlap"
         document = write_overlap(folder, found, measured)
         picture = write_picture(folder, found)
@@ -115,7 +134,7 @@ def overlap(
     typer.echo(f"\nNumbers: {document}\nPicture: {picture}    (research use only; not a medical device)")
 
 
-def _way(tip: str | None, entry: str | None, align: Align | None) -> Literal["needle", "axis", "none"]:
+def way_of(tip: str | None, entry: str | None, align: Align | None) -> Literal["needle", "axis", "none"]:
     if (tip is None) != (entry is None):
         raise typer.BadParameter("--tip and --entry belong together: the direction of the needle needs both")
     if tip is not None and align is not None:
@@ -129,7 +148,7 @@ def _way(tip: str | None, entry: str | None, align: Align | None) -> Literal["ne
     return "needle" if align is None else align.value
 
 
-def _point(option: str, text: str) -> list[float]:
+def point_of(option: str, text: str) -> list[float]:
     """Three numbers in mm, as metres."""
     parts = text.split(",")
     try:
@@ -165,7 +184,27 @@ def _print(console: Console, found: Overlap) -> None:
         f"Hausdorff distance          {numbers.hausdorff_mm:.2f} mm",
         highlight=False,
     )
+    if found.margins is not None:
+        _print_margins(console, found.margins)
     for note in found.notes:
         console.print(f"Note: {escape(note)}", highlight=False, soft_wrap=True)
     for warning in found.warnings:
         console.print(f"[yellow]Warning:[/yellow] {escape(warning)}", highlight=False, soft_wrap=True)
+
+
+def _print_margins(console: Console, found: ComparedMargins) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    required = 1e3 * found.predicted.required
+    both = (found.predicted.to_dict(), found.measured.to_dict())
+    table = Table("Margins of the tumour", "Predicted", "Measured", box=None)
+    for name, key, unit, scale in (
+        ("minimal margin (MAM)", "mam_mm", "mm", 1.0),
+        ("coverage of its volume", "coverage", "%", 100.0),
+        ("surface not covered", "under_0", "%", 100.0),
+        (f"surface under {required:g} mm", "under_required", "%", 100.0),
+    ):
+        table.add_row(name, *("-" if zone[key] is None else f"{scale * zone[key]:.1f} {unit}" for zone in both))
+    console.print(f"\nTumour: {escape(found.source)}, where it was before", highlight=False, soft_wrap=True)
+    console.print(table)

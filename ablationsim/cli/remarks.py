@@ -17,6 +17,10 @@ _WHOLE = (".nii", ".gz", ".nrrd", ".mha", ".stl", ".vtp", ".vtu", ".ply", ".obj"
 """Endings of files that hold all there is in themselves; others may leave their numbers to a file beside them."""
 
 
+_PARTS = ("anatomy", "case", "vasculature", "vessels", "geometry", "mesh", "cli")
+"""Packages that decide about what is said."""
+
+
 def vessel_remarks(case: Case) -> list[str]:
     """What was mended in the vessels of a case, and where needles run through them.
 
@@ -32,7 +36,7 @@ def vessel_remarks(case: Case) -> list[str]:
     key = [
         case.resolved(),
         [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in case.inputs],
-        [cache.programs(["numpy", "scipy"], package / part) for part in ("vessels", "geometry", "mesh", "cli")],
+        [cache.programs(["numpy", "scipy"], package / part) for part in _PARTS],
     ]
     place = folder / f"{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()}.npz"
     kept = cache.load(place)
@@ -46,8 +50,13 @@ def vessel_remarks(case: Case) -> list[str]:
 def _found(case: Case) -> list[str]:
     from ablationsim.geometry.crossings import vessel_warnings
     from ablationsim.geometry.geometry import Geometry
+    from ablationsim.geometry.patient import patient_warnings
 
+    geometry = Geometry.from_case(case)
+    # Before the vessels, which take longest.
+    about_patient = patient_warnings(case, geometry)
     built = built_vessels(case)
-    warnings = vessel_warnings(Geometry.from_case(case), [found.vessel for found in built])
-    remarks = [f"Vessel '{found.vessel.name}': {note}" for found in built for note in found.notes]
+    warnings = [*about_patient, *vessel_warnings(geometry, [found.vessel for found in built])]
+    remarks = [] if case.patient is None else list(case.patient.anatomy().notes)
+    remarks += [f"Vessel '{found.vessel.name}': {note}" for found in built for note in found.notes]
     return remarks + [f"Warning: {text}" for text in warnings]

@@ -1,4 +1,4 @@
-"""Commands about one case: run, check, report, mesh."""
+"""Commands about one case: run, check, report."""
 
 from __future__ import annotations
 
@@ -118,58 +118,40 @@ def check(
         return
     if case is None:
         raise typer.BadParameter("give a case file, or --schema")
-    loaded = checked_case(case)
-    applicators = ", ".join(f"{a.name} ({a.device.name})" for a in loaded.applicators)
-    remarks: list[str] = []
-    if loaded.vessels:
-        from ablationsim.cli.remarks import vessel_remarks
+    from rich.console import Console
 
-        remarks = vessel_remarks(loaded)
+    with Console(stderr=True).status("reading the case") as status:
+        loaded = checked_case(case)
+        applicators = ", ".join(f"{a.name} ({a.device.name})" for a in loaded.applicators)
+        remarks: list[str] = []
+        if loaded.patient is not None:
+            from ablationsim.cli.access import access_lines
+
+            status.update("measuring the ways of the needles")
+            remarks = access_lines(loaded)
+        if loaded.vessels or loaded.patient is not None:
+            from ablationsim.cli.remarks import vessel_remarks
+
+            status.update("reading vessels, which is done once for a file")
+            remarks += vessel_remarks(loaded)
     typer.echo(f"{case}: no problems. {applicators}; {loaded.tissue.name}; ends at {loaded.end:g} s at the latest.")
     for remark in remarks:
         typer.echo(remark)
 
 
 @app.command("report")
-def write_report(folder: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
-    """Write the report of a finished run again."""
+def write_report(folder: Annotated[Path, typer.Argument(help="Run folder, or the folder of a plan.")]) -> None:
+    """Write the report of a finished run or of a plan again."""
+    from ablationsim.study.planning.record import JSON
+
+    if (folder / JSON).is_file():
+        from ablationsim.report.plan import write_plan_report
+
+        typer.echo(f"Report: {write_plan_report(folder)}    (research use only; not a medical device)")
+        return
     from ablationsim.results import Result
 
     show_report(folder, Result.load(folder))
-
-
-@app.command()
-def mesh(
-    case: CaseFile,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="File (.msh, .vtu), or folder of parts. Default: mesh.msh or mesh_parts."),
-    ] = None,
-    parts: Annotated[
-        int | None, typer.Option(min=1, help="Write the mesh in so many parts, for as many MPI ranks or fewer.")
-    ] = None,
-) -> None:
-    """Mesh the geometry of a case and write the mesh."""
-    loaded = checked_case(case)
-    from ablationsim.geometry.geometry import Geometry
-    from ablationsim.mesh.generate import mesh_of
-    from ablationsim.mesh.io import write_mesh
-    from ablationsim.mesh.parts import write_parts
-    from ablationsim.results.run_folder import case_hash
-
-    made = mesh_of(loaded, Geometry.from_case(loaded))
-    if parts is None:
-        output = output or Path("mesh.msh")
-        write_mesh(made, output)
-    else:
-        output = output or Path("mesh_parts")
-        write_parts(made, output, parts, case_hash(loaded))
-    quality = made.quality()
-    divided = "" if parts is None else f" in {parts} part{'s' if parts > 1 else ''}"
-    typer.echo(
-        f"{output}: {len(made.points)} nodes, {len(made.cells)} elements{divided}, quality {quality.min():.2f} at "
-        f"worst, {quality.mean():.2f} on average"
-    )
 
 
 def print_zone(result: Result) -> None:
@@ -199,6 +181,10 @@ def print_zone(result: Result) -> None:
     )
     if error is not None and "volume_relative" in error:
         console.print(f"Discretisation error of the volume: {100 * error['volume_relative']:.2f} %.")
+    if "margins" in document:
+        from ablationsim.cli.margins import print_margins
+
+        print_margins(console, document["margins"])
     for warning in result.warnings:
         console.print(f"[yellow]Warning:[/yellow] {warning}", highlight=False)
 

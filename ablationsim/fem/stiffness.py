@@ -56,6 +56,10 @@ class Addition(NamedTuple):
     off: Singles
     row_sums: Array
 
+    def plus(self, other: Addition) -> Addition:
+        """Both."""
+        return Addition(self.off + other.off, self.row_sums + other.row_sums)
+
 
 class Scatter:
     """Map from element coefficients to stiffness matrices.

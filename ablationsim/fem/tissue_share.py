@@ -39,10 +39,14 @@ class TissueShare:
         Of the element's volume.
     load : (m, 4) array
         Integral of each corner's shape function over the tissue, relative to the element's volume.
+    beyond : (m,) array or None
+        Of the element's volume, what lies beyond the organ that is modelled; the rest that is no tissue is the inside
+        of vessels. None where nothing lies beyond.
     """
 
     share: Array
     load: Array
+    beyond: Array | None = None
 
     @classmethod
     def outside(cls, mesh: Mesh, distances: Sequence[Callable[[Array], Array]]) -> TissueShare:

@@ -17,6 +17,11 @@ _STEP = 0.2e-3
 """Distance of the points along needles and tines at which the distance to a wall is looked up [m]."""
 
 
+def reaching(domain: Domain, vessels: Sequence[Vessel]) -> tuple[Vessel, ...]:
+    """Vessels without those of a patient that lie outside a block of tissue."""
+    return tuple(vessel for vessel in vessels if not vessel.incidental or _distance_outside(domain, vessel) == 0.0)
+
+
 def vessel_warnings(geometry: Geometry, vessels: Sequence[Vessel]) -> list[str]:
     """Say where needles run through vessels or touch them.
 
@@ -28,6 +33,8 @@ def vessel_warnings(geometry: Geometry, vessels: Sequence[Vessel]) -> list[str]:
     problems, warnings = [], []
     for vessel in vessels:
         away = _distance_outside(geometry.domain, vessel)
+        if away > 0.0 and vessel.incidental:
+            continue
         if away > 0.0:
             problems.append(
                 f"Vessel '{vessel.name}' lies outside the modelled tissue, {1e3 * away:.1f} mm from it at the nearest. "

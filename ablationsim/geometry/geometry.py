@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablationsim.case import Case
+from ablationsim.case.extent import Frame
 from ablationsim.errors import GeometryError
 from ablationsim.geometry.applicator import Applicator, Surface
 from ablationsim.geometry.distance import polyline_distance
@@ -92,18 +93,18 @@ class Geometry:
         ]
         block = case.domain
         centre = conductor_centre(applicators) if block.centre is None else block.centre
-        frame = applicators[0].placement if block.frame == "applicator" else None
+        frame = _common_frame(applicators) if block.frame == "applicator" else None
         if block.size is not None:
             domain = Domain.box(centre, block.size)
         elif block.radius is not None and block.height is not None:
             domain = Domain.cylinder(centre, block.radius, block.height, frame)
         else:
             raise GeometryError(f"The {block.shape} domain has no extents: give radius and height, or size.")
-        if case.vessels or case.tumour is not None:
+        if case.vessels or case.tumour is not None or case.patient is not None:
             if block.dimension == "axisymmetric":
                 raise GeometryError(
-                    "domain.dimension is 'axisymmetric', but vessels and tumours are not symmetric about the z axis: "
-                    "use '3d' or 'auto'."
+                    "domain.dimension is 'axisymmetric', but vessels, tumours and patients are not symmetric about "
+                    "the z axis: use '3d' or 'auto'."
                 )
             return cls.build(applicators, domain, "3d")
         return cls.build(applicators, domain, block.dimension)
@@ -112,12 +113,13 @@ class Geometry:
         """Return the same geometry in the frame of its domain.
 
         An applicator whose frame that is stands in it with its tip at the origin and its shaft along +z, to the last
-        digit: where it lies in the world makes no difference.
+        digit: where it lies in the world makes no difference. Neither does it with several applicators that keep their
+        places relative to each other. Those that are round stand there without roll, which they do not have.
         """
         frame = self.domain.frame
         if frame is None:
             return self
-        applicators = (replace(a, placement=_seen_from(frame, a.placement)) for a in self.applicators)
+        applicators = (replace(a, placement=_seen_from(frame, a)) for a in self.applicators)
         return Geometry(tuple(applicators), self.domain.upright(), self.axisymmetric)
 
     @property
@@ -131,10 +133,22 @@ class Geometry:
         return tuple(dict.fromkeys(surface.terminal for surface in self.surfaces.values() if surface.terminal))
 
 
-def _seen_from(frame: Placement, placement: Placement) -> Placement:
+def _common_frame(applicators: Sequence[Applicator]) -> Placement:
+    """The frame that moves with applicators: that of the only one, or one along the first of several."""
+    first = applicators[0].placement
+    if len(applicators) == 1:
+        return first
+    frame = Frame.of([(a.tip.tolist(), a.axis.tolist()) for a in applicators])
+    return Placement(frame.origin, frame.axes.T)
+
+
+def _seen_from(frame: Placement, applicator: Applicator) -> Placement:
     """A placement in another frame. Rounding takes away what turning there and back adds to a zero or a one."""
-    rotation = np.round(frame.rotation.T @ placement.rotation, 12) + 0.0
-    return Placement(frame.to_device(placement.tip), rotation)
+    tip = np.round(frame.to_device(applicator.tip), 9) + 0.0
+    rotation = np.round(frame.rotation.T @ applicator.placement.rotation, 9) + 0.0
+    if applicator.tines or applicator.shafts.any():
+        return Placement(tip, rotation)
+    return Placement.along(tip.tolist(), rotation[:, 2].tolist())
 
 
 def conductor_centre(applicators: Sequence[Applicator]) -> Floats:

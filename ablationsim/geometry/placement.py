@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ablationsim.case.rotation import about_z, swing
 from ablationsim.errors import GeometryError
 
 Floats = NDArray[np.float64]
@@ -51,15 +52,7 @@ class Placement:
                 f"An applicator cannot be placed at tip {tip} with direction {direction} and roll {roll}: "
                 "the direction must have a length and every number must be finite."
             )
-        x, y, z = along / length
-        if z > -1 + 1e-12:
-            swing = np.array(
-                [[1 - x * x / (1 + z), -x * y / (1 + z), x], [-x * y / (1 + z), 1 - y * y / (1 + z), y], [-x, -y, z]]
-            )
-        else:
-            swing = np.diag([1.0, -1.0, -1.0])
-        turn = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
-        return cls(origin, swing @ turn)
+        return cls(origin, swing(along / length) @ about_z(roll))
 
     @property
     def axis(self) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,19 +29,24 @@ def cached(geometry: Geometry, sizing: Sizing, tubes: Sequence[Tube] = ()) -> Me
     GeometryError, MeshError
         As `solid_mesh` does.
     """
+    return kept(fingerprint(geometry, sizing, tubes), lambda: renumbered(solid_mesh(geometry, sizing, tubes)))
+
+
+def kept(key: str, make: Callable[[], Mesh]) -> Mesh:
+    """Return the mesh that was made before under a key, or make it."""
     folder = cache.folder_of("meshes")
     if folder is None:
-        return renumbered(solid_mesh(geometry, sizing, tubes))
-    path = folder / f"{fingerprint(geometry, sizing, tubes)}.npz"
+        return make()
+    path = folder / f"{key}.npz"
     mesh = _from_arrays(cache.load(path))
     if mesh is None:
-        mesh = renumbered(solid_mesh(geometry, sizing, tubes))
+        mesh = make()
         cache.store(path, _to_arrays(mesh))
     return mesh
 
 
-def fingerprint(geometry: Geometry, sizing: Sizing, tubes: Sequence[Tube] = ()) -> str:
-    """Return a hash of all that a mesh depends on."""
+def fingerprint(geometry: Geometry, sizing: Sizing, tubes: Sequence[Tube] = (), libraries: Sequence[str] = ()) -> str:
+    """Return a hash of all that a mesh depends on, with the libraries that have a part in it besides gmsh."""
     domain = geometry.domain
     shapes = {
         "domain": [domain.shape, domain.centre, domain.half],
@@ -59,7 +64,7 @@ def fingerprint(geometry: Geometry, sizing: Sizing, tubes: Sequence[Tube] = ()) 
         ],
         "tubes": [[tube.name, tube.start, tube.end, tube.radius] for tube in tubes],
         "sizing": asdict(sizing),
-        "programs": cache.programs(["gmsh"], Path(__file__).parent),
+        "programs": cache.programs(["gmsh", *libraries], Path(__file__).parent),
     }
     text = json.dumps(shapes, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -15,6 +15,7 @@ from ablationsim.mesh.io import read_mesh
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.mesh.ordering import renumbered
 from ablationsim.mesh.parts import read_parts
+from ablationsim.mesh.patient import is_fitted, patient_mesh
 from ablationsim.mesh.planar import planar_mesh
 from ablationsim.mesh.sizing import Sizing
 from ablationsim.mesh.solid import solid_mesh
@@ -31,9 +32,11 @@ def mesh_of(case: Case, geometry: Geometry) -> Mesh:
     MeshError
         When no mesh can be generated.
     GeometryError
-        When it cannot be fitted to a vessel.
+        When it cannot be fitted to a vessel, or the image of the patient cannot be used.
     """
     if case.domain.mesh is None:
+        if is_fitted(case):
+            return patient_mesh(case, geometry)
         tubes = [Tube.of(vessel) for vessel in case.vessels] if case.mesh.vessels == "fitted" else []
         return generate(geometry, case.mesh.resolution, tubes=tubes)
     return own_mesh(case, geometry, ALONE)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ablationsim.case.vessels import LengthUnit
 from ablationsim.errors import MeshError, OutputError, best_match
 from ablationsim.mesh.mesh import Ints, Mesh
+from ablationsim.units import LengthUnit
 from ablationsim.vessels.coordinates import METRES
 from ablationsim.vessels.volume_files import VolumeFile, read_volume
 

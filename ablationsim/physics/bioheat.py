@@ -18,6 +18,7 @@ from ablationsim.fem.kernels import Array, element_look_up, heat_content, look_u
 from ablationsim.fem.newton import EnthalpyTable, solve_enthalpy
 from ablationsim.fem.space import P1Space
 from ablationsim.fem.stiffness import Matrix, times
+from ablationsim.physics.surroundings import Surroundings
 from ablationsim.physics.vessel_exchange import Exchange, VesselExchange
 from ablationsim.tissue import Tissue
 
@@ -72,6 +73,14 @@ class Bioheat:
         Vessels in the mesh.
     perfusion : (n,) array, optional
         Perfusion rate of intact tissue at each node [1/s]; that of the tissue by default.
+    surroundings : Surroundings, optional
+        What lies round the organ that the tissue is; the same tissue by default.
+
+    Attributes
+    ----------
+    mass : (n,) array
+        Volume at each node that the enthalpy of the tissue is that of: where other tissue has another heat capacity, so
+        much more or less [m3].
     """
 
     def __init__(
@@ -82,6 +91,7 @@ class Bioheat:
         reference: float,
         vessels: VesselExchange | None = None,
         perfusion: Array | None = None,
+        surroundings: Surroundings | None = None,
     ) -> None:
         self.space, self.vessels = space, vessels
         self.tables = tissue.tables()
@@ -101,14 +111,22 @@ class Bioheat:
         self._perfusion = rate * self.blood_capacity * space.lumped_mass
         self._perfused = space.distribution.comm.any(bool(np.any(self._perfusion)))
         self._perfusion_remaining = tissue.perfusion_remaining
+        around = surroundings or Surroundings.none(space.n_nodes)
         self.wall = np.zeros(space.n_nodes)
         self._wall_source = np.zeros(space.n_nodes)
         for surface in cooled:
             exchange = surface.wall_coefficient * space.facet_load(list(surface.facets))
+            if around.beyond is not None:
+                exchange[around.beyond] = 0.0
             self.wall += exchange
             self._wall_source += exchange * (surface.coolant_temperature - reference)
         self._wall_total = space.distribution.comm.sum(float(self._wall_source.sum()))
-        self._unit = np.ones(space.n_nodes)
+        self._conductivity_factor, self._surface = around.conductivity, around.surface
+        self.mass: Array = space.lumped_mass * around.capacity
+        self._addition = vessels.addition if vessels else None
+        if around.surface is not None:
+            held = space.scatter.addition(around.surface.matrix)
+            self._addition = held if self._addition is None else self._addition.plus(held)
         self.wet = np.zeros(space.n_nodes)
         self._wet_capacity = float(self.enthalpy(np.array([reference]))[1][0])
         self._content_step, self._inverse = self._invert_enthalpy()
@@ -139,13 +157,13 @@ class Bioheat:
             tables.temperature0,
             tables.step,
             tables.thermal_conductivity,
-            self._unit,
+            self._conductivity_factor,
             self.space.cells,
             self.space.averaging,
             conductivity,
         )
         vessels = self.vessels
-        conduction = self.space.scatter.matrix(conductivity, vessels.addition if vessels else None)
+        conduction = self.space.scatter.matrix(conductivity, self._addition)
         blood = vessels.blood(temperature) if vessels else np.zeros(0)
         operator = HeatOperator(conduction, temperature, self._perfusion, blood)
         return operator if perfusion_factor is None else self.with_perfusion(operator, perfusion_factor)
@@ -171,6 +189,8 @@ class Bioheat:
 
     def _source(self, operator: HeatOperator) -> Array:
         source: Array = self._wall_source + operator.perfusion * (self.blood_temperature - self.reference)
+        if self._surface is not None:
+            source = source + self._surface.source
         return source if self.vessels is None else source + self.vessels.source(operator.blood)
 
     def enthalpy(self, temperature: Array, lost: Array | None = None) -> tuple[Array, Array]:
@@ -201,11 +221,15 @@ class Bioheat:
 
     def stored_energy(self, temperature: Array, lost: Array | None = None) -> float:
         """Heat content of the mesh [J] relative to the zero of the enthalpy table."""
-        return self._total(self.space.lumped_mass, self.enthalpy(temperature, lost)[0])
+        return self._total(self.mass, self.enthalpy(temperature, lost)[0])
 
     def coolant_power(self, temperature: Array) -> float:
         """Heat that the coolant takes up [W]."""
         return self._total(self.wall, temperature - self.reference) - self._wall_total
+
+    def outside_power(self, temperature: Array) -> float:
+        """Heat that leaves through the surface of the organ, where that is held at a temperature [W]."""
+        return 0.0 if self._surface is None else self._surface.power(temperature)
 
     def perfusion_power(self, operator: HeatOperator, temperature: Array) -> float:
         """Heat that the blood takes up [W]."""
@@ -232,7 +256,7 @@ class Bioheat:
         _, capacity = self.enthalpy(temperature, lost)
         capacity = np.maximum(capacity, self._wet_capacity)
         pattern, conduction = self.space.scatter.pattern, operator.conduction
-        shift = self.space.lumped_mass * capacity + weight * (operator.perfusion + self.wall)
+        shift = self.mass * capacity + weight * (operator.perfusion + self.wall)
         distribution = self.space.distribution
         solver = jacobi_cg(distribution)
         diagonal = distribution.own(shift + weight * conduction.diagonal).astype(solver.precision)
@@ -280,7 +304,7 @@ class Bioheat:
         iterations = solve_enthalpy(
             self.space.scatter.pattern,
             operator.conduction,
-            self.space.lumped_mass,
+            self.mass,
             operator.perfusion + self.wall,
             known + weight * (heat + self._source(operator)),
             weight,

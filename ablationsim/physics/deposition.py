@@ -42,7 +42,7 @@ def ring_matrix(
         Parts of a ring that lie in what is cut out of the tissue count as the nearest tissue up to this distance [m].
     vessels : P1Space, optional
         Of a mesh that vessels run through: what falls on an element in part inside a vessel is spread over its tissue,
-        and the vessel's part goes into one column more, the last.
+        and the vessel's part goes into one column more, the last; what lies beyond the organ belongs to nobody.
 
     Returns
     -------
@@ -99,7 +99,8 @@ def _rows(
         even = vessels.averaging[cells] * distribution.without_ghosts(np.ones(n))[nodes]
         weights = np.where(share < 1.0, share * even, weights)
         # Nobody counts the blood of an element twice.
-        blood = (1.0 - share) * distribution.counts_cells(len(locator.mesh.cells))[cells, None]
+        beyond = 0.0 if vessels.tissue.beyond is None else vessels.tissue.beyond[cells, None]
+        blood = (1.0 - share - beyond) * distribution.counts_cells(len(locator.mesh.cells))[cells, None]
         weights, nodes = np.hstack([weights, blood]), np.hstack([nodes, np.full_like(nodes[:, :1], n)])
         n += 1
     weights = weights / counts[ring[inside], None]

@@ -36,12 +36,15 @@ class ElectricField:
         Currents into the terminals for given terminal voltages, the medium outside the mesh included [S].
     inner_conductance : (k, k) array
         The part of it that dissipates inside the mesh [S].
+    beyond_conductance : (k, k) array
+        The part of that which dissipates beyond the organ that is modelled [S].
     unit_heat : (k (k + 1) / 2, n) array
         Nodal heat for the pairs of terminals ``(0, 0), (0, 1), (1, 1), ...`` at one volt each [W/V2].
     """
 
     conductance: Array
     inner_conductance: Array
+    beyond_conductance: Array
     unit_heat: Array
 
     def heat(self, voltages: Array) -> Array:
@@ -70,10 +73,18 @@ class Electric:
         Centre of the far field [m].
     rtol : float
         Relative residual at which the unit fields count as solved.
+    conducting : (n,) array, optional
+        Share of the tissue at each node, of a mesh that reaches to where nothing conducts; one by default.
     """
 
     def __init__(
-        self, space: P1Space, terminals: list[list[str]], outer: OuterBoundary, centre: Array, rtol: float
+        self,
+        space: P1Space,
+        terminals: list[list[str]],
+        outer: OuterBoundary,
+        centre: Array,
+        rtol: float,
+        conducting: Array | None = None,
     ) -> None:
         self.space = space
         mesh, n = space.mesh, space.n_nodes
@@ -97,6 +108,8 @@ class Electric:
                 return (w.n * offset).sum(axis=0) / (offset**2).sum(axis=0)
 
             self._outer_load = space.facet_load(["outer"], decay)
+            if conducting is not None:
+                self._outer_load *= conducting
         self.outer_nodes = outer_nodes
         self._held = np.flatnonzero(held)
         # Values by which nodes that are held act on others: what they would be the right-hand side with.
@@ -115,7 +128,9 @@ class Electric:
         self.solves = 0
         self.iterations = 0
 
-    def solve(self, sigma: Singles, sigma_outer: Array, share: Array | None = None) -> ElectricField:
+    def solve(
+        self, sigma: Singles, sigma_outer: Array, share: Array | None = None, beyond: Array | None = None
+    ) -> ElectricField:
         """Solve for the unit fields.
 
         Parameters
@@ -126,6 +141,8 @@ class Electric:
             Conductivity at the nodes of the outer boundary [S/m].
         share : (m,) array, optional
             Share of the heat in each element that the tissue receives; all by default.
+        beyond : (m,) array, optional
+            Share of the rest that is released beyond the organ that is modelled; none by default.
         """
         self._matrix = matrix = self.space.scatter.matrix(sigma, out=self._matrix)
         far = np.zeros(self.space.n_nodes)
@@ -142,7 +159,7 @@ class Electric:
             self.iterations += self._solver.solve(matrix, nothing, potential, target)
             guess.remember(before, potential)
             self.solves += 1
-        return self._field(sigma, far, share)
+        return self._field(sigma, far, share, beyond)
 
     def _lifted(self, matrix: Matrix, potential: Array) -> float:
         """Norm of the right-hand side that the nodes that are held amount to [A]."""
@@ -156,10 +173,11 @@ class Electric:
             self._hierarchy_matrix = Matrix(matrix.off.copy(), matrix.diagonal.copy())
         self._solver.build(matrix)
 
-    def _field(self, sigma: Singles, far: Array, share: Array | None) -> ElectricField:
+    def _field(self, sigma: Singles, far: Array, share: Array | None, beyond: Array | None) -> ElectricField:
         space, k = self.space, len(self._potential)
         distribution = space.distribution
-        inner, total = np.zeros((k, k)), np.zeros((k, k))
+        inner, total, away = np.zeros((k, k)), np.zeros((k, k)), np.zeros((k, k))
+        lost = None if share is None or beyond is None else (1.0 - share) * beyond
         unit_heat = np.empty((k * (k + 1) // 2, space.n_nodes))
         heat = np.empty(len(sigma))
         pair = 0
@@ -168,12 +186,14 @@ class Electric:
                 u, v = self._potential[i], self._potential[j]
                 joule_heat(u, v, sigma, space.cells, space.edge_stiffness, heat)
                 inside, outside = float(distribution.own_cells(heat).sum()), float(np.dot(far * u, v))
-                inside, outside = distribution.comm.sum(np.array([inside, outside]))
+                left = 0.0 if lost is None else float(distribution.own_cells(lost * heat).sum())
+                inside, outside, left = distribution.comm.sum(np.array([inside, outside, left]))
                 inner[i, j] = inner[j, i] = inside
+                away[i, j] = away[j, i] = left
                 total[i, j] = total[j, i] = inside + outside
                 unit_heat[pair] = space.nodal_load(heat if share is None else share * heat)
                 pair += 1
-        return ElectricField(total, inner, unit_heat)
+        return ElectricField(total, inner, away, unit_heat)
 
     def potential(self, voltages: Array) -> Array:
         """Nodal potential ``(n,)`` [V] of the last solution for the given terminal voltages ``(k,)`` [V]."""

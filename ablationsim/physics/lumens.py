@@ -1,8 +1,9 @@
-"""The insides of vessels in a mesh: which part of it is tissue, and what takes the place of the rest."""
+"""What in a mesh is no tissue: the insides of vessels, and what lies beyond the liver; and what takes its place."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from scipy import sparse
 from ablationsim.fem.kernels import Array
 from ablationsim.fem.tissue_share import LEAST, TissueShare
 from ablationsim.mesh.mesh import Mesh
+from ablationsim.mesh.patient import LIVER_SURFACE
+from ablationsim.physics.surroundings import Beyond, beyond_fitted
 from ablationsim.vessels.distance import WallDistance
 from ablationsim.vessels.vessel import Vessel
 
@@ -29,7 +32,9 @@ class Lumens:
     mesh : Mesh
         Tetrahedra.
     vessels : sequence of Vessel
-        At least one.
+        At least one, or what is beyond the liver.
+    beyond : Beyond, optional
+        What is beyond the liver, where that is no tissue whose heating is computed.
 
     Attributes
     ----------
@@ -37,23 +42,31 @@ class Lumens:
         What they leave of each element.
     blood_temperature : (n,) array
         Of the blood at nodes that touch no tissue; NaN at all others [K].
+    outside : (n,) bool array
+        Nodes beyond the liver that touch no tissue.
+    empty : (n,) bool array
+        Nodes inside vessels or beyond the liver.
     coldest : (n,) array
-        Temperature of the blood at nodes inside vessels, minus infinity at all others [K]: the linear temperature of an
-        element that the wall crosses goes on below it inside.
+        Temperature of the blood at nodes inside vessels, and of what is held at a temperature beyond the liver, minus
+        infinity at all others [K]: the linear temperature of an element that the wall crosses goes on below it inside.
     blood_conductivity : (m,) array
-        Electric conductivity of what flows, times its part of the element's volume relative to that of the tissue
-        [S/m].
+        Electric conductivity of what flows, or of what is beyond, times its part of the element's volume relative to
+        that of the tissue [S/m].
     """
 
-    def __init__(self, mesh: Mesh, vessels: Sequence[Vessel]) -> None:
-        self._distances = [WallDistance(vessel.wall) for vessel in vessels]
+    def __init__(self, mesh: Mesh, vessels: Sequence[Vessel], beyond: Beyond | None = None) -> None:
+        walls = [WallDistance(vessel.wall) for vessel in vessels]
+        self._distances: list[Callable[[Array], Array]] = [*walls, *([beyond.distance] if beyond else [])]
         lumen = [cells for name, cells in mesh.regions.items() if name.startswith("lumen:")]
+        fitted = beyond is not None and LIVER_SURFACE in mesh.facets
+        if fitted:
+            lumen.append(beyond_fitted(mesh))
         self.tissue = TissueShare.of_region(mesh, np.concatenate([np.zeros(0, dtype=np.int32), *lumen]))
-        embedded = [
-            distance
-            for vessel, distance in zip(vessels, self._distances, strict=True)
-            if fitted_facets(mesh, vessel) is None
+        embedded: list[Callable[[Array], Array]] = [
+            distance for vessel, distance in zip(vessels, walls, strict=True) if fitted_facets(mesh, vessel) is None
         ]
+        if beyond and not fitted:
+            embedded.append(beyond.distance)
         if embedded:
             self.tissue = self.tissue.both(TissueShare.outside(mesh, embedded))
         share = self.tissue.share
@@ -63,22 +76,35 @@ class Lumens:
         self._update(touches_tissue)
         inner = np.flatnonzero(~touches_tissue)
         self.blood_temperature: Array = np.full(len(mesh.points), np.nan)
-        temperatures = np.array([vessel.inlet_temperature for vessel in vessels])
-        self.blood_temperature[inner] = temperatures[self._nearest(mesh.points[inner])]
+        temperatures = np.array([vessel.inlet_temperature for vessel in vessels] + [np.nan] * (beyond is not None))
+        nearest = self._nearest(mesh.points[inner])
+        self.blood_temperature[inner] = temperatures[nearest]
+        self.outside: NDArray[np.bool_] = np.zeros(len(mesh.points), dtype=bool)
+        self.outside[inner[nearest == len(vessels)]] = True
+        if beyond is not None:
+            temperatures[-1] = -np.inf if beyond.temperature is None else beyond.temperature
         partly = np.flatnonzero(share < 1.0)
         near = np.unique(mesh.cells[partly])
         distance: Array = np.full(len(mesh.points), np.inf)
         distance[near] = 1e3 * self._distance(mesh.points[near])
         self._update(distance)
-        inside = np.flatnonzero(distance < 0.0)
+        self.empty: NDArray[np.bool_] = distance < 0.0
+        inside = np.flatnonzero(self.empty)
         self.coldest: Array = np.full(len(mesh.points), -np.inf)
         self.coldest[inside] = temperatures[self._nearest(mesh.points[inside])]
         self._cut_at(mesh.cells[(share > 0.0) & (share < 1.0)], np.unique(mesh.cells[share == 0.0]), distance)
         centres = mesh.points[mesh.cells[partly]].mean(axis=1)
         conductivities = np.array([vessel.fluid.electric_conductivity for vessel in vessels])
+        if beyond is not None:
+            conductivities = np.append(conductivities, beyond.electric_conductivity)
         left = np.maximum(share[partly], LEAST)
+        nearest = self._nearest(centres)
         self.blood_conductivity: Array = np.zeros(len(share))
-        self.blood_conductivity[partly] = conductivities[self._nearest(centres)] * (1.0 - left) / left
+        self.blood_conductivity[partly] = conductivities[nearest] * (1.0 - left) / left
+        if beyond is not None:
+            part = np.zeros(len(share))
+            part[partly] = np.where(nearest == len(vessels), 1.0 - share[partly], 0.0)
+            self.tissue = replace(self.tissue, beyond=part)
 
     def limited(self, level: Array) -> Array:
         """A level ``(n,)`` of the zone that ends at the walls at the latest.

@@ -33,7 +33,10 @@ class RadiofrequencySource:
         Nodal multiplier of the electric conductivity (infused saline); one elsewhere.
     blood : (m,) array, optional
         Conductivity of what flows in vessels, by element, times its share of the element's volume relative to that of
-        the tissue [S/m]. Integrals over an element are those over its tissue, which is thereby made up for.
+        the tissue [S/m]. Integrals over an element are those over its tissue, which is thereby made up for. It includes
+        what is beyond the organ that is modelled.
+    beyond : (m,) array, optional
+        Share of that in each element which is beyond the organ and no vessel.
     """
 
     def __init__(
@@ -44,10 +47,11 @@ class RadiofrequencySource:
         channels: list[Channel],
         sigma_factor: Array,
         blood: Array | None = None,
+        beyond: Array | None = None,
     ) -> None:
         self.space, self.tables, self.electric = space, tables, electric
         self.channels, self.sigma_factor = channels, sigma_factor
-        self._blood = blood
+        self._blood, self._beyond = blood, beyond
 
     def refresh(
         self, temperature: Array, max_temperature: Array, demands: Sequence[Demand], withdrawn: Sequence[float]
@@ -75,7 +79,11 @@ class RadiofrequencySource:
         if self._blood is None:
             return self.electric.solve(sigma, sigma_outer)
         both = (sigma + self._blood).astype(np.float32)
-        return self.electric.solve(both, sigma_outer, (sigma / both).astype(np.float64))
+        share = (sigma / both).astype(np.float64)
+        if self._beyond is not None and space.tissue is not None:
+            # What little the mesh keeps of the tissue there is not to be heated by what passes through it.
+            share[(self._beyond > 0.0) & (space.tissue.share == 0.0)] = 0.0
+        return self.electric.solve(both, sigma_outer, share, self._beyond)
 
     def drive(self, field: ElectricField | None, demands: Sequence[Demand]) -> Drive:
         """Voltages that the generators set, and the heat that follows."""
@@ -85,12 +93,13 @@ class RadiofrequencySource:
         circuit = solve_circuit(field.conductance, self.channels, list(demands))
         v = circuit.terminal_voltage
         heat = field.heat(v)
+        beyond = float(v @ field.beyond_conductance @ v)
         return Drive(
             heat=heat,
             generator=float(np.dot(circuit.voltage, circuit.current)),
-            outside=float(v @ (field.conductance - field.inner_conductance) @ v),
+            outside=float(v @ (field.conductance - field.inner_conductance) @ v) + beyond,
             coolant=0.0,
-            vessels=0.0 if self._blood is None else float(v @ field.inner_conductance @ v) - self._total(heat),
+            vessels=0.0 if self._blood is None else float(v @ field.inner_conductance @ v) - self._total(heat) - beyond,
             outputs=[
                 Output(float(u), float(i), float(u * i), 1.0 / float(g))
                 for u, i, g in zip(circuit.voltage, circuit.current, circuit.conductance, strict=True)
@@ -105,7 +114,8 @@ class RadiofrequencySource:
         nodal, others = ({f"electric_{name}": v for name, v in arrays.items()} for arrays in self.electric.state())
         if field is not None:
             nodal["field_unit_heat"] = field.unit_heat
-            others |= {"field_conductance": field.conductance, "field_inner_conductance": field.inner_conductance}
+            for name in ("conductance", "inner_conductance", "beyond_conductance"):
+                others[f"field_{name}"] = getattr(field, name)
         return nodal, others
 
     def restore(self, nodal: Arrays, others: Arrays) -> ElectricField | None:

@@ -116,7 +116,7 @@ class Vapour:
             latent = bioheat.latent_heat(temperature)
         # Of all the water that ever boiled off here, the share that is carried is to have left.
         density = np.maximum(carried * (1.0 - now) * latent - (1.0 - carried) * now * self._energy, 0.0)
-        evaporated = space.lumped_mass * density
+        evaporated = bioheat.mass * density
         total = space.distribution.comm.sum(float(evaporated.sum()))
         if total <= 0.0:
             return temperature, now, 0.0
@@ -138,7 +138,7 @@ class Vapour:
         bioheat = self._bioheat
         space = bioheat.space
         missing = supply.share * lost
-        heat = space.distribution.comm.sum(float((space.lumped_mass * missing).sum())) * self._energy
+        heat = space.distribution.comm.sum(float((bioheat.mass * missing).sum())) * self._energy
         if heat <= 0.0:
             return temperature, lost
         given = min(supply.flow * _WATER_DENSITY * self._latent_heat * dt / heat, 1.0) * missing

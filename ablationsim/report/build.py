@@ -32,8 +32,15 @@ _PRINTED = {"degC": "°C", "ohm": "Ω"}
 _METHODS = ("pennes1948", "bank1985", "scikitfem2020")
 
 
-def report_data(result: Result) -> ReportData:
-    """Gather everything that the report of a run shows."""
+def report_data(result: Result, inside: bool = True) -> ReportData:
+    """Gather everything that the report of a run shows.
+
+    Parameters
+    ----------
+    result : Result
+    inside : bool
+        Whether with the inside of its antennas, whose field is solved again for that.
+    """
     case, frames = result.case, result.frames
     label, span = _LEVELS[case.zone.criterion]
     geometry = Geometry.from_case(case)
@@ -55,8 +62,10 @@ def report_data(result: Result) -> ReportData:
         level_label=label,
         level_span=span,
         applicators=[ApplicatorDrawing.of(applicator) for applicator in geometry.applicators],
-        antennas=_antennas(case, geometry),
+        antennas=_antennas(case, geometry) if inside else [],
         surroundings=around.surroundings,
+        patient=around.patient,
+        margins=around.margins,
         measured=measured_rows(result),
         measured_source=_measured_source(case.measured),
         probes={probe.name: np.asarray(probe.position) for probe in case.probes},

@@ -13,6 +13,7 @@ from ablationsim.geometry.antenna import DrawnPart
 from ablationsim.geometry.applicator import Applicator
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.vessels.vessel import Vessel, Wall
+from ablationsim.zone.case_margins import CaseMargins
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -202,6 +203,54 @@ class Surroundings:
 
 
 @dataclass(frozen=True, eq=False)
+class GreyImage:
+    """A picture of the patient that was given for the planes, such as a CT.
+
+    Attributes
+    ----------
+    values : (i, j, k) float32
+        Of the voxels: HU of a CT.
+    affine : (4, 4) float64
+        From voxel indices (centres of voxels) to world coordinates, RAS, in metres.
+    """
+
+    values: NDArray[np.float32]
+    affine: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnStructure:
+    """A structure of the patient: its name, its role as the anatomy has it, and its closed surface."""
+
+    name: str
+    role: str
+    wall: Wall
+
+
+@dataclass(frozen=True, eq=False)
+class PatientDrawing:
+    """The patient as pictures show it; metres, RAS.
+
+    Attributes
+    ----------
+    structures : tuple of DrawnStructure
+        Liver, tumours, vessels, organs: what the images of the patient have near the target.
+    target : (3,) float64
+        Where the anatomical planes meet: in the tumour.
+    image : GreyImage or None
+        To draw under the planes.
+    """
+
+    structures: tuple[DrawnStructure, ...]
+    target: Floats
+    image: GreyImage | None = None
+
+    def of_role(self, *roles: str) -> list[DrawnStructure]:
+        """The structures of some roles, in the order of the anatomy."""
+        return [structure for structure in self.structures if structure.role in roles]
+
+
+@dataclass(frozen=True, eq=False)
 class ReportData:
     """Everything that a report shows.
 
@@ -235,6 +284,10 @@ class ReportData:
         Each kind of microwave antenna once.
     surroundings : Surroundings or None
         Vessels and tumour to draw.
+    patient : PatientDrawing or None
+        Of a case that has images of a patient.
+    margins : CaseMargins or None
+        Of a case with a tumour.
     measured : sequence of MeasuredRow
         Empty when the case carries no measurement.
     measured_source : str
@@ -268,6 +321,8 @@ class ReportData:
     applicators: Sequence[ApplicatorDrawing] = ()
     antennas: Sequence[AntennaDrawing] = ()
     surroundings: Surroundings | None = None
+    patient: PatientDrawing | None = None
+    margins: CaseMargins | None = None
     measured: Sequence[MeasuredRow] = ()
     measured_source: str = ""
     probes: Mapping[str, Floats] = field(default_factory=dict)

@@ -83,7 +83,10 @@ def cross_section(data: ReportData) -> Figure:
     (left, right), (bottom, top) = _window(cut, highest, level, data.mesh.axisymmetric)
     aspect = (top - bottom) / (right - left)
     width = 9.6 if len(panels) == 2 else 11.5
-    height = min(max(width / len(panels) * aspect * 0.80 + (1.7 if len(panels) == 2 else 2.2), 4.0), 9.0)
+    entries = _entries(data)
+    # Beside the panels there are their titles and scales, and a line of the legend for every six entries.
+    room = (1.45 if len(panels) == 2 else 1.95) + 0.25 * -(-len(entries) // 6)
+    height = min(max(width / len(panels) * aspect * 0.80 + room, 4.0), 9.0)
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     # Single spots at the electrode dry out and get very hot; the scale is for the tissue that matters.
@@ -117,7 +120,7 @@ def cross_section(data: ReportData) -> Figure:
         calm(ax)
         bar.ax.tick_params(labelsize=8)
     axes[0].set_ylabel("along the shaft, from the tip / mm")
-    _legend(figure, data)
+    _dark_legend(figure, entries)
     return figure
 
 
@@ -384,13 +387,14 @@ def _draw_probes(ax: Axes, data: ReportData, plane: Plane) -> None:
         )
 
 
-def _legend(figure: Figure, data: ReportData) -> None:
+def _entries(data: ReportData) -> list[Any]:
+    """What the legend of the cross-section explains."""
     entries = [_line("zone", "zone edge"), _line("50", "50 °C"), _line("60", "60 °C")]
     strain = data.zone["contracted"]["strain"]
     if strain > 0:
         how = "about the tip" if data.displacement is None else "in the mean"
         entries.insert(1, _line("contracted", f"zone edge contracted by {100 * strain:.3g} % {how}"))
-    _dark_legend(figure, entries + _electrode_entry(data) + _vessel_entries(data))
+    return entries + _electrode_entry(data) + _vessel_entries(data)
 
 
 def _line(key: str, label: str) -> Any:

@@ -1,4 +1,8 @@
-"""One self-contained HTML page about a run: no network, no script, pictures inside."""
+"""One self-contained HTML page about a run: no network, pictures inside.
+
+The page itself has no script. What can be turned of a three-dimensional run is a page of its own inside it, in a frame
+that may draw and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -77,23 +81,38 @@ def write_report(folder: Path, data: ReportData) -> Path:
     page = folder / "report.html"
     for name, content in images.items():
         write_whole(folder / name, content)
-    write_whole(page, render(data, images))
+    write_whole(page, render(data, images, turnable(data)))
     return page
+
+
+def turnable(data: ReportData) -> str | None:
+    """Return the page with what can be turned; None for an axisymmetric run, of which one plane shows everything."""
+    from ablationsim.report.space import space_of
+    from ablationsim.report.turnable import turnable_page
+
+    return None if data.mesh.axisymmetric else turnable_page(space_of(data), data.title)
 
 
 def pictures(data: ReportData) -> dict[str, bytes]:
     """Return the PNG files of a report by file name.
 
-    antenna.png is there for microwaves only; heat_sink.png and vessels.png with vessels only, the latter where the
-    computer can render it.
+    antenna.png is there for microwaves only; margins.png with a tumour; planes.png for patients; heat_sink.png and
+    vessels.png with vessels only, the latter where the computer can render it.
     """
     from ablationsim.report.figures import antennas, cross_section, heat_sink, histories, png
+    from ablationsim.report.margin_figures import margin_figure
+    from ablationsim.report.planes import three_planes
     from ablationsim.report.scene import render as render_scene
     from ablationsim.report.scene import scene_of
 
     found = {"cross_section.png": png(cross_section(data)), "histories.png": png(histories(data))}
     if data.antennas:
         found["antenna.png"] = png(antennas(data))
+    if data.margins is not None:
+        axes = [applicator.axis for applicator in data.applicators]
+        found["margins.png"] = png(margin_figure(data.margins, axes))
+    if data.patient is not None:
+        found["planes.png"] = png(three_planes(data))
     if data.surroundings is not None:
         found["heat_sink.png"] = png(heat_sink(data))
         in_space = render_scene(scene_of(data))
@@ -102,19 +121,32 @@ def pictures(data: ReportData) -> dict[str, bytes]:
     return found
 
 
-def render(data: ReportData, images: Mapping[str, bytes]) -> str:
-    """Return the page as text; everything that comes from `data` is escaped."""
+def render(data: ReportData, images: Mapping[str, bytes], in_space: str | None = None) -> str:
+    """Return the page as text; everything that comes from `data` is escaped.
+
+    Parameters
+    ----------
+    data : ReportData
+    images : mapping of str to bytes
+        From `pictures`.
+    in_space : str, optional
+        From `turnable`.
+    """
     from jinja2 import Environment, StrictUndefined
 
+    from ablationsim.report.margins import section as margin_section
     from ablationsim.report.scene import scene_of
     from ablationsim.report.vessels import KINDS, TUMOUR, branch_table
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"fixed": fixed, "signed": signed, "significant": significant, "kilojoule": _kilojoule}
+    margins = data.zone.get("margins")
     source = resources.files("ablationsim.report").joinpath("template.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source).render(
         data=data,
         zone=data.zone,
+        in_space=in_space,
+        margins=margin_section(margins, images.get("margins.png")) if margins else None,
         rows=ZONE_ROWS,
         microwave=data.zone.get("microwave"),
         power_rows=POWER_ROWS,

@@ -1,4 +1,4 @@
-"""Picture of a predicted zone over a measured one, in sections along the needle and across it."""
+"""Picture of a predicted zone over a measured one, in sections along the needle and across it, and of the margins."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ablationsim.geometry.geometry import Geometry
 from ablationsim.report.data import ApplicatorDrawing
 from ablationsim.report.figures import png
+from ablationsim.report.overlap_margins import MEASURED, PREDICTED, TUMOUR, draw_margins
 from ablationsim.report.painting import INK, calm, draw_applicator, plain
 from ablationsim.report.section import Plane, plane_through
 from ablationsim.results.files import write_whole
@@ -26,7 +27,6 @@ from ablationsim.zone.voxels import Grid, inside
 
 Floats = NDArray[np.float64]
 
-PREDICTED, MEASURED = "#1f5f8b", "#b5482f"
 AREAS = {"in both": "#c9c3cf", "predicted only": "#a9d3ee", "measured only": "#f3c3a4"}
 
 _PIXELS = 500
@@ -46,14 +46,19 @@ def write_picture(folder: Path, found: Overlap) -> Path:
 
 
 def picture(found: Overlap) -> Figure:
-    """Draw the sections of both zones through the first applicator's shaft, and across it where both are wide."""
+    """Draw the sections of both zones through the first applicator's shaft, and across it where both are wide.
+
+    Where there is a tumour it is drawn too, and a third panel has how its margins are spread over its surface.
+    """
     applicators = [ApplicatorDrawing.of(each) for each in Geometry.from_case(found.result.case).applicators]
     along = plane_through(applicators)
     middle = float((found.predicted.surface.points.mean(axis=0) - along.origin) @ along.up)
     across = Plane(along.origin + middle * along.up, along.right, np.cross(along.up, along.right))
     low, high = _window(found, along)
-    figure = Figure(figsize=(10.4, 6.2), layout="constrained")
-    axes = figure.subplots(1, 2, width_ratios=_widths(found, along, across))
+    widths = _widths(found, along, across)
+    more = [] if found.margins is None else [0.8 * sum(widths) / 2]
+    figure = Figure(figsize=(10.4 if found.margins is None else 14.2, 6.2), layout="constrained")
+    axes = figure.subplots(1, 2 + len(more), width_ratios=[*widths, *more])
     _draw_section(axes[0], found, along)
     for applicator in applicators:
         draw_applicator(axes[0], applicator, along, high[1])
@@ -68,15 +73,19 @@ def picture(found: Overlap) -> Figure:
     _draw_section(axes[1], found, across)
     axes[1].set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="across the shaft / mm")
     axes[1].set_title(f"Across the shaft, {1e3 * middle:.1f} mm from the tip", fontsize=10, color=INK)
-    for ax in axes:
+    for ax in axes[:2]:
         ax.set_aspect("equal")
         calm(ax)
+    if found.margins is not None:
+        draw_margins(axes[2], found.margins)
     entries: list[Any] = [
         Line2D([], [], color=PREDICTED, linewidth=1.8, label=f"predicted, {found.frame}"),
         Line2D([], [], color=MEASURED, linewidth=1.8, linestyle=(0, (4, 1.5)), label="measured"),
     ]
     entries += [Patch(facecolor=colour, label=label) for label, colour in AREAS.items()]
-    figure.legend(handles=entries, loc="outside lower center", ncols=5, fontsize=8, frameon=False)
+    if found.margins is not None:
+        entries.insert(2, Line2D([], [], color=TUMOUR, linewidth=1.4, label="tumour, where it was before"))
+    figure.legend(handles=entries, loc="outside lower center", ncols=6, fontsize=8, frameon=False)
     numbers = found.agreement
     figure.suptitle(
         f"{plain(found.result.case.title)}\nDice {numbers.dice:.3f}, mean surface distance "
@@ -100,10 +109,13 @@ def _draw_section(ax: Axes, found: Overlap, plane: Plane) -> None:
     colours = ListedColormap(list(AREAS.values()))
     extent = (low[0], right, low[1], top)
     ax.imshow(kinds.T, origin="lower", extent=extent, cmap=colours, vmin=-0.5, vmax=2.5, interpolation="nearest")
-    for surface, colour, style in (
+    drawn: list[tuple[Surface, str, Any]] = [
         (found.predicted.surface, PREDICTED, "solid"),
         (found.measured, MEASURED, (0, (4, 1.5))),
-    ):
+    ]
+    if found.margins is not None:
+        drawn.append((found.margins.predicted.target.surface, TUMOUR, "solid"))
+    for surface, colour, style in drawn:
         cut = contour(surface.facets, (surface.points - plane.origin) @ plane.normal)
         lines = plane.project(cut.interpolate(surface.points))[cut.facets]
         for outline in _outlines(lines, cut.facets):
@@ -131,8 +143,11 @@ def _turned(surface: Surface, plane: Plane) -> Surface:
 
 
 def _window(found: Overlap, plane: Plane) -> tuple[Floats, Floats]:
-    """Lower and upper ends of the picture in mm: both zones with a margin."""
-    places = np.vstack([plane.project(surface.points) for surface in (found.predicted.surface, found.measured)])
+    """Lower and upper ends of the picture in mm: zones and tumour with some room."""
+    shown = [found.predicted.surface, found.measured]
+    if found.margins is not None:
+        shown.append(found.margins.predicted.target.surface)
+    places = np.vstack([plane.project(surface.points) for surface in shown])
     low, high = places.min(axis=0), places.max(axis=0)
     margin = 0.1 * float((high - low).max())
     return low - margin, high + margin

@@ -114,7 +114,7 @@ def draw_vessels(ax: Axes, surroundings: Surroundings, plane: Plane) -> None:
         loops = outlines(vessel.wall, plane)
         if loops:
             colour = KINDS[vessel.kind].colour
-            ax.add_patch(PathPatch(_path(loops), facecolor=colour, edgecolor="white", linewidth=0.8, zorder=3.5))
+            ax.add_patch(PathPatch(path_of(loops), facecolor=colour, edgecolor="white", linewidth=0.8, zorder=3.5))
     if surroundings.tumour is not None:
         for loop in outlines(surroundings.tumour, plane):
             ax.plot(*np.vstack([loop, loop[:1]]).T, color=TUMOUR, linewidth=1.6, zorder=3.6)
@@ -150,8 +150,8 @@ def _loops(segments: NDArray[np.integer[Any]]) -> list[list[int]]:
     return found
 
 
-def _path(loops: Sequence[Floats]) -> Path:
-    """All loops as one path, so that a loop inside another is a hole."""
+def path_of(loops: Sequence[Floats]) -> Path:
+    """Return all loops as one path, so that a loop inside another is a hole."""
     vertices = np.concatenate([np.vstack([loop, loop[:1]]) for loop in loops])
     codes = np.concatenate([[Path.MOVETO, *[Path.LINETO] * (len(loop) - 1), Path.CLOSEPOLY] for loop in loops])
     return Path(vertices, codes)

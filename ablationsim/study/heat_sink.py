@@ -25,7 +25,7 @@ from ablationsim.results import Result, run_folder
 from ablationsim.results.files import make_folder, write_whole
 from ablationsim.simulate import simulate
 from ablationsim.study.workers import workers
-from ablationsim.vessels.build import vessels_of
+from ablationsim.vasculature.build import vessels_of
 from ablationsim.vessels.vessel import Vessel
 from ablationsim.zone import ZoneMetrics
 from ablationsim.zone.toward import Approach, approaches, heated_axis, radius_toward

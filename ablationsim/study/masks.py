@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ablationsim.results import Result
 from ablationsim.study.overlap import Frame, overlap
-from ablationsim.vessels.opening import is_image
+from ablationsim.vasculature.opening import is_image
 from ablationsim.zone.measured import MeasuredZone, read_measured
 
 

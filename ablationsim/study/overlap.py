@@ -15,6 +15,7 @@ from ablationsim.errors import GeometryError
 from ablationsim.geometry.geometry import Geometry
 from ablationsim.results import Result
 from ablationsim.results.files import make_folder, write_whole
+from ablationsim.study.overlap_margins import ComparedMargins, compared_margins
 from ablationsim.zone import zone_surface
 from ablationsim.zone.alignment import Alignment, Predicted, by_axis, by_needle
 from ablationsim.zone.contraction import moved
@@ -48,6 +49,8 @@ class Overlap:
         In which the run's zone was taken.
     alignment : Alignment
     agreement : Agreement
+    margins : ComparedMargins or None
+        Those of a tumour in both zones, where there is one.
     notes : tuple of str
         What was mended, filled or left out of the measured zone.
     warnings : tuple of str
@@ -61,6 +64,7 @@ class Overlap:
     frame: Frame
     alignment: Alignment
     agreement: Agreement
+    margins: ComparedMargins | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -78,6 +82,7 @@ class Overlap:
             "contraction": law if self.frame == "contracted" else None,
             "alignment": self.alignment.to_dict(),
             **self.agreement.to_dict(),
+            "margins": None if self.margins is None else self.margins.to_dict(),
             "notes": list(self.notes),
             "warnings": list(self.warnings),
         }
@@ -91,6 +96,7 @@ def overlap(
     align: Align = "axis",
     tip: ArrayLike | None = None,
     entry: ArrayLike | None = None,
+    tumour: MeasuredZone | None = None,
 ) -> Overlap:
     """Compare the zone of a run with a measured one, after a rigid motion of the measured one.
 
@@ -107,6 +113,9 @@ def overlap(
         the case has its needle in the coordinates of the measurement.
     tip, entry : (3,) float, optional
         Tip of the needle, and another point of it toward the handle, in the coordinates of the measurement [m].
+    tumour : MeasuredZone, optional
+        The tumour before the ablation, in the coordinates of the measurement, from
+        `ablationsim.zone.measured.read_measured`; that of the case when not given.
 
     Raises
     ------
@@ -131,7 +140,38 @@ def overlap(
     if found.dice == 0:
         advice = " Without alignment, the case must have its needle in the coordinates of the measurement (RAS, m)."
         warnings.append("The zones do not meet." + (advice if align == "none" else ""))
-    return Overlap(result, predicted, placed, measured.source, frame, alignment, found, measured.notes, tuple(warnings))
+    around = compared_margins(result.case, predicted.surface, placed, alignment, tumour)
+    notes = list(measured.notes)
+    if tumour is not None:
+        notes += [f"Tumour: {note}" for note in tumour.notes]
+        warnings += [f"Tumour: {warning}" for warning in tumour.warnings]
+    if around is not None:
+        warnings += _doubts(around, align)
+    return Overlap(
+        result,
+        predicted,
+        placed,
+        measured.source,
+        frame,
+        alignment,
+        found,
+        around,
+        notes=tuple(notes),
+        warnings=tuple(warnings),
+    )
+
+
+def _doubts(found: ComparedMargins, align: Align) -> list[str]:
+    """What a reader of margins must know."""
+    doubts = []
+    if align == "axis":
+        doubts.append(
+            "The margins of the measured zone mean little: it was moved to where it fits the predicted one best, and a "
+            "margin depends on its place. Lay the scans over each other and use --align none, or give the needle."
+        )
+    if found.measured.coverage == 0.0:
+        doubts.append("The measured zone does not meet the tumour: the scans from before and after may not be aligned.")
+    return doubts
 
 
 def predicted_zone(result: Result, frame: Frame) -> Predicted:

@@ -1,4 +1,4 @@
-"""How well perfused the liver and its tumours are: the states that the tissue sets stand for, and embolisation."""
+"""How well perfused the liver and its tumours are: tissue sets, embolisation, and closed inflow."""
 
 from __future__ import annotations
 
@@ -36,8 +36,23 @@ def perfusion_states() -> tuple[PerfusionState, ...]:
     return tuple(sorted(states, key=lambda state: -state.perfusion.value))
 
 
-@cache
 def embolised_factor() -> Sourced:
     """Share of a tumour's perfusion that is left after chemoembolisation, with its range."""
+    return _factor("embolised")
+
+
+def inflow_factor(state: str) -> Sourced:
+    """Share of the perfusion of liver that is left while its inflow is closed, with its range.
+
+    Parameters
+    ----------
+    state : {"portal_occluded", "arterial_occluded", "pringle"}
+        Portal vein, artery, or both closed.
+    """
+    return _factor(state)
+
+
+@cache
+def _factor(name: str) -> Sourced:
     text = resources.files("ablationsim.tissue").joinpath("perfusion.toml").read_text(encoding="utf-8")
-    return Sourced.read(tomllib.loads(text)["embolised"], "ratio")
+    return Sourced.read(tomllib.loads(text)[name], "ratio")

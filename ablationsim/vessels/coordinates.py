@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ablationsim.case.vessels import LengthUnit
 from ablationsim.errors import MeshError
+from ablationsim.units import LengthUnit
 
 Floats = NDArray[np.float64]
 Orientation = Literal["RAS", "LPS"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ablationsim.case.vessels import LengthUnit
 from ablationsim.errors import MeshError, best_match
+from ablationsim.units import LengthUnit
 from ablationsim.vessels.coordinates import Orientation, to_world
 from ablationsim.vessels.foreign import read_foreign
 from ablationsim.vessels.mending import mend

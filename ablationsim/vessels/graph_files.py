@@ -24,8 +24,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from ablationsim.case.vessels import LengthUnit
 from ablationsim.errors import MeshError
+from ablationsim.units import LengthUnit
 from ablationsim.vessels.coordinates import METRES, Orientation, to_world
 from ablationsim.vessels.foreign import read_foreign
 from ablationsim.vessels.vessel import Centreline, Floats, Ints

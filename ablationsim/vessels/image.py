@@ -84,12 +84,16 @@ class LabelImage:
     def contents(self) -> tuple[LabelContent, ...]:
         """Return what each label but the background takes, in rising order of the labels."""
         cell = float(abs(np.linalg.det(self.affine[:3, :3])))
-        counts = np.bincount(self.values.ravel())
+        counts = np.bincount(self.values.ravel(order="K"))
         found = []
         for label, box in enumerate(ndimage.find_objects(self.values), start=1):
             if box is not None:
-                corner = [side.start for side in box]
-                middle = np.argwhere(self.values[box] == label).mean(axis=0) + corner
+                mask = self.values[box] == label
+                # Along each axis from the voxels of each layer: the places of all voxels would take too much memory.
+                layers = [mask.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
+                middle = np.array(
+                    [side.start + np.average(np.arange(len(n)), weights=n) for side, n in zip(box, layers, strict=True)]
+                )
                 centroid = to_world(self.affine, middle[None])[0]
                 found.append(LabelContent(label, int(counts[label]), counts[label] * cell, centroid))
         return tuple(found)
@@ -102,7 +106,7 @@ class LabelImage:
         GeometryError
             When it is not; names the labels that are.
         """
-        counts = np.bincount(self.values.ravel())
+        counts = np.bincount(self.values.ravel(order="K"))
         if 0 < label < len(counts) and counts[label]:
             return
         present = [f"{number} ({counts[number]} voxels)" for number in np.flatnonzero(counts) if number]

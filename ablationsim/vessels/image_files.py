@@ -17,6 +17,8 @@ Labels = NDArray[np.uint16]
 
 _NIFTI = (".nii", ".nii.gz")
 _ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
+IMAGES = _NIFTI + _ITK
+"""Endings of names of image files."""
 #: A whole-body scan of a modern scanner has about 512 x 512 x 2000 voxels.
 MOST_VOXELS = 600_000_000
 #: Values of more kinds than this are grey values, not labels.
@@ -25,7 +27,6 @@ MOST_LABELS = 1000
 VOXEL_EDGES = (0.05e-3, 20e-3)
 
 _NIFTI_UNITS = {"unknown": 1e-3, "mm": 1e-3, "meter": 1.0, "micron": 1e-6}
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
 def read_labels(path: Path, layer: int | None = None) -> tuple[Labels, Floats]:
@@ -42,18 +43,47 @@ def read_labels(path: Path, layer: int | None = None) -> tuple[Labels, Floats]:
     GeometryError
         See `ablationsim.vessels.image.LabelImage.read`.
     """
+    values, affine = read_values(path, layer)
+    return _as_labels(values, path), affine
+
+
+def read_values(path: Path, layer: int | None = None) -> tuple[NDArray[Any], Floats]:
+    """Return the values (i, j, k) of an image, of whatever kind, and its affine (4, 4) to RAS in metres.
+
+    Parameters
+    ----------
+    path : Path
+    layer : int, optional
+        As in `read_labels`.
+
+    Raises
+    ------
+    GeometryError
+        When the file is missing or damaged, has not three dimensions, is too large, or does not say where it lies.
+    """
     name = path.name.lower()
     if not path.is_file():
-        raise GeometryError(f"The label image {path} does not exist.")
+        raise GeometryError(f"The image {path} does not exist.")
     if name.endswith(_NIFTI):
         values, affine = _read_nifti(path)
     elif name.endswith(_ITK):
         values, affine = _read_itk(path, layer)
     else:
-        known = ", ".join(_NIFTI + _ITK)
+        known = ", ".join(IMAGES)
         raise GeometryError(f"{path} is no label image that can be read: its name ends in none of {known}.")
-    _check_place(affine, path)
-    return _as_labels(values, path), affine
+    check_place(affine, str(path))
+    return values, affine
+
+
+def ras_affine(lps: Floats) -> Floats:
+    """Return an affine (4, 4) from voxel indices to RAS in metres.
+
+    Parameters
+    ----------
+    lps : (4, 4) float64
+        The same to LPS in millimetres, as DICOM and ITK have it.
+    """
+    return np.diag([-1e-3, -1e-3, 1e-3, 1.0]) @ np.asarray(lps, dtype=np.float64)
 
 
 def _read_nifti(path: Path) -> tuple[NDArray[Any], Floats]:
@@ -90,8 +120,8 @@ def _read_itk(path: Path, layer: int | None) -> tuple[NDArray[Any], Floats]:
         placed = "NRRD_space" in reader.GetMetaDataKeys() or not path.name.lower().endswith((".nrrd", ".nhdr"))
         if reader.GetNumberOfComponents() != 1 and layer is None:
             raise GeometryError(
-                f"{path} has {reader.GetNumberOfComponents()} values a voxel; a label image has one. Save overlapping "
-                "segments as one label map."
+                f"{path} has {reader.GetNumberOfComponents()} values a voxel; a label image has one. Make one of "
+                "overlapping segments with 'ablationsim anatomy', or save them as one label map."
             )
         if not placed:
             raise GeometryError(
@@ -106,11 +136,11 @@ def _read_itk(path: Path, layer: int | None) -> tuple[NDArray[Any], Floats]:
         raise GeometryError(f"{path} cannot be read; it is damaged or incomplete ({reason}).") from error
     dimension = image.GetDimension()
     direction = np.array(image.GetDirection()).reshape(dimension, dimension)[:3, :3]
-    affine = np.eye(4)
-    affine[:3, :3] = 1e-3 * _LPS_TO_RAS @ direction @ np.diag(image.GetSpacing()[:3])
-    affine[:3, 3] = 1e-3 * _LPS_TO_RAS @ np.array(image.GetOrigin()[:3])
+    lps = np.eye(4)
+    lps[:3, :3] = direction @ np.diag(image.GetSpacing()[:3])
+    lps[:3, 3] = image.GetOrigin()[:3]
     values = SimpleITK.GetArrayFromImage(image).T
-    return values.reshape(values.shape[:3]), affine
+    return values.reshape(values.shape[:3]), ras_affine(lps)
 
 
 def _check_size(shape: tuple[int, ...], path: Path) -> None:
@@ -125,19 +155,26 @@ def _check_size(shape: tuple[int, ...], path: Path) -> None:
         )
 
 
-def _check_place(affine: Floats, path: Path) -> None:
+def check_place(affine: Floats, source: str) -> None:
+    """Check that an affine is that of voxels with right angles, of a plausible size.
+
+    Raises
+    ------
+    GeometryError
+        When it is not.
+    """
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     if not (np.isfinite(affine).all() and ((edges >= VOXEL_EDGES[0]) & (edges <= VOXEL_EDGES[1])).all()):
         sides = " x ".join(f"{1e3 * edge:.4g}" for edge in edges)
         low, high = (1e3 * edge for edge in VOXEL_EDGES)
         raise GeometryError(
-            f"{path} has voxels of {sides} mm; edges from {low:g} to {high:g} mm can be read. Its header is wrong or "
+            f"{source} has voxels of {sides} mm; edges from {low:g} to {high:g} mm can be read. Its header is wrong or "
             "in another unit than it says."
         )
     axes = affine[:3, :3] / edges
     if np.abs(axes.T @ axes - np.eye(3)).max() > 0.02:
         raise GeometryError(
-            f"The voxels of {path} are sheared (a tilted gantry); resample it to a grid with right angles."
+            f"The voxels of {source} are sheared (a tilted gantry); resample it to a grid with right angles."
         )
 
 
@@ -152,7 +189,7 @@ def _as_labels(values: NDArray[Any], path: Path) -> Labels:
             "an image of grey values or probabilities, not a segmentation."
         )
     labels = values.astype(np.uint16)
-    kinds = np.count_nonzero(np.bincount(labels.ravel()))
+    kinds = np.count_nonzero(np.bincount(labels.ravel(order="K"))) if high > MOST_LABELS else 0
     if kinds > MOST_LABELS:
         raise GeometryError(
             f"{path} holds {kinds} different values, more than the {MOST_LABELS} that a segmentation may have; this "

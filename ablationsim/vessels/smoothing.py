@@ -28,7 +28,9 @@ _ROUNDS = 4
 SPECK = 15e-9
 
 
-def smooth_body(voxels: NDArray[np.bool_], affine: Floats) -> tuple[Body, float, tuple[str, ...]]:
+def smooth_body(
+    voxels: NDArray[np.bool_], affine: Floats, nodes_apart: float = _SPACING
+) -> tuple[Body, float, tuple[str, ...]]:
     """Return the smooth body that voxels stand for, their volume, and what was left out or filled, one sentence each.
 
     Parameters
@@ -37,10 +39,12 @@ def smooth_body(voxels: NDArray[np.bool_], affine: Floats) -> tuple[Body, float,
         At least one is true. Where they reach the border the body goes on to the border, half a voxel farther out.
     affine : (4, 4) float64
         From voxel indices to world coordinates [m].
+    nodes_apart : float
+        About how far apart nodes are between which voxels are long [m]; no voxels are merged.
     """
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     voxels, notes = _cleaned(voxels, float(np.prod(spacing)))
-    factors = _refinement(np.array(voxels.shape), spacing)
+    factors = _refinement(np.array(voxels.shape), spacing, nodes_apart)
     distance = _distance(voxels, spacing)
     for axis, factor in enumerate(factors):
         distance = _refined(distance, axis, factor)
@@ -73,9 +77,8 @@ def _cleaned(voxels: NDArray[np.bool_], cell: float) -> tuple[NDArray[np.bool_],
     return filled, tuple(notes)
 
 
-def _refinement(shape: NDArray[np.int64], spacing: Floats) -> NDArray[np.int64]:
+def _refinement(shape: NDArray[np.int64], spacing: Floats, wanted: float) -> NDArray[np.int64]:
     """How many nodes replace a voxel along each axis."""
-    wanted = _SPACING
     while True:
         factors = np.maximum(1, np.rint(spacing / wanted)).astype(np.int64)
         if np.prod(shape * factors) <= _MOST_NODES or (factors == 1).all():

@@ -179,6 +179,9 @@ class Vessel:
         [K]
     facets : str or None
         Name of the mesh's facets that are the wall, when the mesh is fitted to it.
+    incidental : bool
+        Whether it is there because the image of a patient shows it, and may lie outside the modelled tissue; a vessel
+        that was asked for may not.
     """
 
     name: str
@@ -188,6 +191,7 @@ class Vessel:
     fluid: Fluid
     inlet_temperature: float
     facets: str | None = None
+    incidental: bool = False
 
     @property
     def flowing(self) -> bool:

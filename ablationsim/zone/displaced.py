@@ -33,7 +33,7 @@ def displaced_tissue(
     damage : Damage
         With the strain that free tissue would have.
     lumens : Lumens or None
-        Insides of vessels: they move with the tissue, and their blood does not contract.
+        Insides of vessels, and what lies beyond the liver: they move with the tissue, and do not contract.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def displaced_tissue(
     """
     strain = damage.contraction
     if lumens is not None:
-        strain = np.where(np.isfinite(lumens.coldest), 0.0, strain)
+        strain = np.where(lumens.empty, 0.0, strain)
     found = displacement(mesh, strain, along_shaft(mesh, applicators))
     comm, own = mesh.distribution.comm, mesh.distribution.own_cells
     volumes, after = own(mesh.cell_volumes()), own(moved(mesh, found).cell_volumes())

@@ -54,6 +54,7 @@ def zone_document(
     energy_balance: Mapping[str, float],
     microwave: Mapping[str, Any] | None = None,
     vessels: Mapping[str, Any] | None = None,
+    margins: Mapping[str, Any] | None = None,
     discretisation_error: Mapping[str, float] | None = None,
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -77,6 +78,8 @@ def zone_document(
         What the antennas did with the power; the key is left out without antennas.
     vessels : mapping, optional
         What the blood of vessels carried off; the key is left out without vessels.
+    margins : mapping, optional
+        How far the zone reaches beyond the tumour; the key is left out without a tumour.
     discretisation_error : mapping, optional
         Estimated error of metrics, under the name and in the unit of each, and `volume_relative`; None when the run
         was not repeated on a finer mesh and step.
@@ -109,6 +112,7 @@ def zone_document(
         "energy_balance": dict(energy_balance),
         **({} if microwave is None else {"microwave": dict(microwave)}),
         **({} if vessels is None else {"vessels": dict(vessels)}),
+        **({} if margins is None else {"margins": dict(margins)}),
         "discretisation_error": None if discretisation_error is None else dict(discretisation_error),
         "warnings": notes,
     }

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ablationsim.case.vessels import LengthUnit
 from ablationsim.errors import CaseError, GeometryError, MeshError, best_match
+from ablationsim.units import LengthUnit
+from ablationsim.vasculature.opening import IMAGES, is_image
 from ablationsim.vessels.coordinates import Orientation
 from ablationsim.vessels.files import SURFACES, read_triangles
 from ablationsim.vessels.image import LabelImage, surface_of_label
 from ablationsim.vessels.mending import closed
-from ablationsim.vessels.opening import IMAGES, is_image
 from ablationsim.vessels.segments import segments_of
 from ablationsim.vessels.vessel import Wall
 from ablationsim.zone.extract import Surface

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ablationsim.vessels.contour import polydata
 from ablationsim.zone.extract import Floats, Surface
+from ablationsim.zone.surface_distance import SurfaceDistance
 from ablationsim.zone.voxels import Grid, inside
 
 ACROSS = 200
@@ -75,8 +75,8 @@ def agreement(predicted: Surface, measured: Surface) -> Agreement:
     grid = Grid.around((predicted, measured), ACROSS)
     one, other = inside(predicted, grid), inside(measured, grid)
     common, sizes = int((one & other).sum()), int(one.sum()) + int(other.sum())
-    beyond = MILLIMETRES * _signed_distances(samples(predicted), measured)
-    short = MILLIMETRES * _signed_distances(samples(measured), predicted)
+    beyond = -MILLIMETRES * SurfaceDistance(measured)(samples(predicted))
+    short = -MILLIMETRES * SurfaceDistance(predicted)(samples(measured))
     areas = np.array([predicted.area(), measured.area()])
     shares = areas / areas.sum()
     return Agreement(
@@ -105,16 +105,3 @@ def samples(surface: Surface, count: int = SAMPLES) -> Floats:
     root, share = np.sqrt(random.random(count)), random.random(count)
     weights = np.column_stack([1 - root, root * (1 - share), root * share])
     return np.asarray(np.einsum("ki,kij->kj", weights, chosen))
-
-
-def _signed_distances(points: Floats, surface: Surface) -> Floats:
-    """Distance of points from a closed surface, negative inside [m]."""
-    from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
-    from vtkmodules.vtkCommonCore import vtkDoubleArray
-    from vtkmodules.vtkFiltersCore import vtkImplicitPolyDataDistance
-
-    distance, found = vtkImplicitPolyDataDistance(), vtkDoubleArray()
-    # In millimetres, where its tolerances are meant to hold.
-    distance.SetInput(polydata(MILLIMETRES * surface.points, surface.facets.astype(np.int64)))
-    distance.FunctionValue(numpy_to_vtk(MILLIMETRES * points, deep=True), found)
-    return np.asarray(vtk_to_numpy(found), dtype=np.float64) / MILLIMETRES

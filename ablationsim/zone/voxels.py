@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,19 @@ from ablationsim.vessels.contour import polydata
 from ablationsim.zone.extract import Floats, Surface
 
 Bools = NDArray[np.bool_]
+
+
+class Lattice(Protocol):
+    """Points in rows, columns and layers: what a closed surface can be put on."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of points along each axis of the lattice."""
+        ...
+
+    def indices(self, points: Floats) -> Floats:
+        """Return where points of the world, shape (n, 3) in metres, lie, in numbers of lattice points."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +66,7 @@ class Grid:
         return (points - self.origin) / self.spacing
 
 
-def inside(surface: Surface, grid: Grid) -> Bools:
+def inside(surface: Surface, grid: Lattice) -> Bools:
     """Return which points of a grid lie inside a closed surface of triangles, shape of the grid."""
     from vtkmodules.util.numpy_support import vtk_to_numpy
     from vtkmodules.vtkImagingStencil import vtkImageStencilToImage, vtkPolyDataToImageStencil

@@ -33,7 +33,7 @@ from ablationsim.physics.antennas import MicrowaveSource
 from ablationsim.physics.feed import Feed, wall_load, wall_top
 from ablationsim.physics.microwave import AntennaField
 from ablationsim.problem import assemble, controllers
-from ablationsim.simulate import _edge
+from ablationsim.results.doubts import _edge
 
 FREQUENCY = 2.45e9
 OFF = Demand("off", 0.0)

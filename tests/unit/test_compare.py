@@ -28,7 +28,7 @@ from ablationsim.study.compare.spread import read_spreads
 from ablationsim.study.compare.study import ComparisonStudy
 from ablationsim.study.compare.table import to_csv
 from ablationsim.study.sweep.manifest import Manifest
-from ablationsim.vessels.build import vessels_of
+from ablationsim.vasculature.build import vessels_of
 from ablationsim.zone.toward import approaches, heated_axis
 
 NOTICE = "Research use only. Not a medical device."

@@ -8,7 +8,7 @@ import pytest
 
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.units import ZERO_CELSIUS
-from ablationsim.vessels.build import vessels_of
+from ablationsim.vasculature.build import vessels_of
 
 VALIDATION = Path(__file__).resolve().parents[2] / "validation"
 

@@ -10,16 +10,19 @@ import pytest
 import SimpleITK
 from skfem import MeshTet
 
+from ablationsim.case import Case
 from ablationsim.errors import AblationSimError, CaseError, GeometryError, MeshError
 from ablationsim.geometry.placement import Placement
 from ablationsim.mesh.mesh import Mesh
 from ablationsim.report.overlap import picture
 from ablationsim.results import Result
 from ablationsim.study.overlap import overlap, predicted_zone
-from ablationsim.zone.alignment import Predicted, by_axis, by_needle
+from ablationsim.zone.alignment import Alignment, Predicted, by_axis, by_needle
 from ablationsim.zone.extract import Surface
+from ablationsim.zone.margin import margins
 from ablationsim.zone.measured import MeasuredZone, read_measured
 from ablationsim.zone.overlap import agreement
+from ablationsim.zone.target import Target
 from ablationsim.zone.voxels import Grid, inside
 
 SHAFT = np.array([0.0, 0.0, 1.0])
@@ -447,6 +450,101 @@ def test_run_without_a_zone(run):
     cold = replace(run, fields={**run.fields, "level": -np.ones(len(run.mesh.points))})
     with pytest.raises(GeometryError, match="has no ablation zone"):
         predicted_zone(cold, "contracted")
+
+
+# --- margins of a tumour -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def round_run(small_run):
+    """A round zone of 20 mm, in contracted tissue of 18 mm, about a tip in a round tumour of 11 mm, 4 mm off."""
+    case = Case.from_dict(
+        {
+            "title": "Round",
+            "device": {"profile": "rfa_cooltip_17g_2cm_like"},
+            "tissue": {"set": "liver_human"},
+            "tumour": {"centre": ["0 mm", "4 mm", "0 mm"], "radius": "11 mm", "set": "metastasis"},
+        }
+    )
+    axis = np.linspace(-0.026, 0.026, 27)
+    grid = MeshTet.init_tensor(axis, axis, axis).oriented()
+    points = np.ascontiguousarray(grid.p.T)
+    fields = {"level": 0.02 - np.linalg.norm(points, axis=1), "displacement": -0.1 * points}
+    mesh = Mesh(points, grid.t.T, {}, {}, axisymmetric=False)
+    return replace(small_run, case=case, mesh=mesh, fields=fields)
+
+
+@pytest.fixture
+def _large_pieces(monkeypatch):
+    """Cuts tumours and space less finely: the least margin is searched for between the pieces anyway."""
+    monkeypatch.setattr("ablationsim.zone.overlap.ACROSS", 50)
+    monkeypatch.setattr("ablationsim.study.overlap._SECTORS", 24)
+    monkeypatch.setattr("ablationsim.zone.target.PIECE", 2e-3)
+    monkeypatch.setattr("ablationsim.zone.target._FILLED", 24)
+
+
+@pytest.mark.usefixtures("_large_pieces")
+def test_margins_in_both_zones(round_run):
+    """Spheres in spheres: the least margin is the difference of the radii less the distance of the centres."""
+    follow_up = Surface(ellipsoid(0.014, 0.014).points, ellipsoid(0.014, 0.014).facets, False)
+    found = overlap(round_run, MeasuredZone(follow_up, "follow-up"), align="none")
+    assert 1e3 * found.margins.predicted.least == pytest.approx(18 - 11 - 4, abs=0.15)
+    assert 1e3 * found.margins.measured.least == pytest.approx(14 - 11 - 4, abs=0.15)
+    assert found.margins.predicted.coverage == 1.0
+    assert 0.9 < found.margins.measured.coverage < 1.0
+    document = found.to_dict()["margins"]
+    assert document["difference"]["mam_mm"] == pytest.approx(4.0, abs=0.2)
+    assert document["measured"]["required_mm"] == 5.0
+    assert document["measured"]["under_required"] > document["predicted"]["under_required"]
+    before = overlap(round_run, MeasuredZone(follow_up, "follow-up"), frame="undeformed", align="none")
+    assert 1e3 * before.margins.predicted.least == pytest.approx(20 - 11 - 4, abs=0.15)
+    axes = picture(found).axes
+    assert [ax.get_title() for ax in axes][2] == "Margins"
+    assert [line.get_label() for line in axes[2].lines[:2]] == [
+        "predicted, minimal 3.0 mm",
+        "measured, minimal -1.0 mm",
+    ]
+
+
+@pytest.mark.usefixtures("_large_pieces")
+def test_tumour_moves_with_the_measurement(run):
+    """Tumour and zone of one image lie in the run as they do in the image."""
+    zone, tumour = ellipsoid(0.016, 0.019), ellipsoid(0.008, 0.008, 0.003)
+    found = overlap(
+        run,
+        MeasuredZone(elsewhere(zone), "zone"),
+        align="needle",
+        tip=SKEW.tip,
+        entry=SKEW.to_world(SHAFT),
+        tumour=MeasuredZone(elsewhere(tumour), "tumour.nii", ("a speck was left out",)),
+    )
+    assert found.margins.source == "tumour.nii"
+    assert 1e3 * found.margins.measured.least == pytest.approx(1e3 * margins(zone, Target.of(tumour)).least, abs=0.05)
+    assert "Tumour: a speck was left out" in found.notes
+
+
+@pytest.mark.usefixtures("_large_pieces")
+def test_what_margins_do_not_tell_is_said(run, monkeypatch):
+    monkeypatch.setattr("ablationsim.study.overlap.by_axis", lambda predicted, measured: Alignment("axis"))
+    assert overlap(run, MeasuredZone(ellipsoid(0.01, 0.02), "x"), align="none").margins is None
+    tumour = MeasuredZone(ellipsoid(0.005, 0.005), "y")
+    fitted = overlap(run, MeasuredZone(ellipsoid(0.012, 0.018), "x"), align="axis", tumour=tumour)
+    assert any("margins of the measured zone mean little" in warning for warning in fitted.warnings)
+    away = overlap(run, MeasuredZone(ellipsoid(0.01, 0.01, 0.2), "x"), align="none", tumour=tumour)
+    assert any("does not meet the tumour" in warning for warning in away.warnings)
+    assert away.margins.measured.coverage == 0.0
+
+
+@pytest.mark.usefixtures("_large_pieces")
+def test_command_with_a_tumour(quick_cli, small_run, tmp_path):
+    zone = small_run.folder / "zone.stl"
+    words = ("overlap", small_run.folder, zone, "--unit", "mm", "--align", "none", "--output", tmp_path)
+    done = quick_cli(*words, "--tumour", save_surface(tmp_path / "tumour.stl", ellipsoid(0.002, 0.002, 0.01)))
+    assert done.returncode == 0, done.stderr
+    assert "minimal margin (MAM)" in done.stdout
+    assert json.loads((tmp_path / "overlap.json").read_text())["margins"]["measured"]["mam_mm"] is not None
+    refused = quick_cli(*words, "--tumour-label", "4")
+    assert "--tumour-label belongs to --tumour" in " ".join(refused.stderr.replace("│", " ").split())
 
 
 def test_command(quick_cli, small_run, tmp_path):

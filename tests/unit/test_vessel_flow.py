@@ -14,13 +14,13 @@ from ablationsim.case.vessels import VesselSection
 from ablationsim.errors import CaseError
 from ablationsim.tissue import Tissue
 from ablationsim.units import SI
-from ablationsim.vessels.build import build_vessel, build_vessels, vessels_of
+from ablationsim.vasculature.build import build_vessel, build_vessels, vessels_of
+from ablationsim.vasculature.opening import is_case, is_image, section_of
+from ablationsim.vasculature.table import branch_table, heading, label_table, left_out
 from ablationsim.vessels.flow import blood_model, directed, mean_diameter, murray_flows, tube_flows, upstream_of
 from ablationsim.vessels.fluids import GLASS_CONDUCTIVITY, fluid, fluid_sources
 from ablationsim.vessels.image import LabelContent
 from ablationsim.vessels.nusselt import LAMINAR, TURBULENT, convection, nusselt_number, through_wall, wall_coefficient
-from ablationsim.vessels.opening import is_case, is_image, section_of
-from ablationsim.vessels.table import branch_table, heading, label_table, left_out
 from ablationsim.vessels.trees import murray_constant, tree_sources
 from ablationsim.vessels.vessel import Centreline
 

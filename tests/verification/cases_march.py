@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -85,7 +85,7 @@ class PrescribedHeat:
         load = self._load(self.time)
         # The sign of a manufactured source is anything; a circuit needs a positive conductance.
         conductance = np.array([[max(float(load.sum()), 1e-3)]])
-        return ElectricField(conductance, conductance, load[None])
+        return ElectricField(conductance, conductance, np.zeros((1, 1)), load[None])
 
 
 class JouleAndSource:
@@ -98,9 +98,7 @@ class JouleAndSource:
 
     def solve(self, sigma: Array, sigma_outer: Array) -> ElectricField:
         field = self._electric.solve(sigma, sigma_outer)
-        return ElectricField(
-            field.conductance, field.inner_conductance, field.unit_heat + self._load(self.time) / self._square
-        )
+        return replace(field, unit_heat=field.unit_heat + self._load(self.time) / self._square)
 
 
 class TimedSource(RadiofrequencySource):

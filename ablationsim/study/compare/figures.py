@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ablationsim.results import Result
 from ablationsim.study.energy import model_energy
 from ablationsim.study.heat_sink import compare
-from ablationsim.vessels.build import vessels_of
+from ablationsim.vasculature.build import vessels_of
 
 Frame = Literal["contracted", "undeformed"]
 FRAMES: tuple[Frame, ...] = ("contracted", "undeformed")

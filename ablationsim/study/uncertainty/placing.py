@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ablationsim.case import Case
 from ablationsim.geometry.geometry import Geometry
 from ablationsim.geometry.placement import Placement
-from ablationsim.vessels.build import build_vessels
+from ablationsim.vasculature.build import build_vessels
 from ablationsim.zone.toward import closest_approach, heated_axis
 
 Floats = NDArray[np.float64]

@@ -86,6 +86,8 @@ def build_vessels(case: Case, fitted: Mapping[str, Wall] | None = None) -> tuple
         except AblationSimError as error:
             problems.append(f"vessel '{section.name}': {error}")
         else:
+            if case.patient is not None and section.labels == case.patient.labels:
+                built = replace(built, vessel=replace(built.vessel, incidental=True))
             if case.mesh.vessels == "fitted" and section.facets is None:
                 built = replace(built, vessel=replace(built.vessel, facets=f"vessel:{section.name}"))
             found.append(built)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from ablationsim.units import show
-from ablationsim.vessels.build import Built
+from ablationsim.vasculature.build import Built
 from ablationsim.vessels.image import LabelContent
 from ablationsim.vessels.nusselt import HEATED_LENGTH, convection
 from ablationsim.vessels.vessel import Branch

@@ -1,0 +1,27 @@
+"""Drive: how far tissue has come toward ablation, 0 where nothing was heated and 1 at the edge of the zone.
+
+Every criterion has a level, whose zero is the edge of the zone and which is about linear in temperature there (for
+doses and damage integrals it is a logarithm). Counted from the level of unheated tissue, and divided by that of the
+edge, it becomes a relative heating that is about proportional to the temperature rise: heat of several needles adds up
+in it, and what takes a share of the rise away takes about that share of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def drive_of(level: Floats) -> Floats:
+    """Return the drive of the levels at the nodes of a run, some of which are as good as unheated.
+
+    Parameters
+    ----------
+    level : (n,) float64
+        Positive in the zone; see `ablationsim.physics.damage.DamageModel.level`.
+    """
+    cold = min(float(level.min()), -1e-9)
+    drive: Floats = (level - cold) / -cold
+    return drive
