@@ -98,7 +98,9 @@ def assemble(case: Case, geometry: Geometry, mesh: Mesh, vessels: Sequence[Vesse
         held = None
         if beyond.temperature is not None:
             held = HeldSurface(space, liver.surface(), lumens.outside, beyond.temperature, temperature, conductivity)
-        around = Surroundings.none(space.n_nodes, held, lumens.outside)
+        assert lumens.tissue.beyond is not None
+        within = nodal_share(mesh, 0.25 * np.repeat(1.0 - lumens.tissue.beyond[:, None], 4, axis=1))
+        around = Surroundings.none(space.n_nodes, held, within)
     bioheat = Bioheat(
         space,
         case.tissue,
@@ -112,9 +114,9 @@ def assemble(case: Case, geometry: Geometry, mesh: Mesh, vessels: Sequence[Vesse
     probes = np.array([probe.position for probe in case.probes]).reshape(-1, 3)
     # All applicators of a case are of one kind.
     if case.applicators[0].device.modality == "mwa":
-        source: Source = _microwave(case, geometry, bioheat)
+        source: Source = _microwave(case, geometry, bioheat, around.within)
     else:
-        source = _radiofrequency(case, geometry, bioheat, lumens, around.electric)
+        source = _radiofrequency(case, geometry, bioheat, lumens, around)
     return Problem(
         bioheat=bioheat,
         source=source,
@@ -185,9 +187,9 @@ def _other_tissue(case: Case, liver: Array) -> Surroundings:
 
 
 def _radiofrequency(
-    case: Case, geometry: Geometry, bioheat: Bioheat, lumens: Lumens | None, electric_factor: Array
+    case: Case, geometry: Geometry, bioheat: Bioheat, lumens: Lumens | None, around: Surroundings
 ) -> RadiofrequencySource:
-    """Electrodes and the circuits of their generators; with a factor ``(n,)`` on the electric conductivity."""
+    """Electrodes and the circuits of their generators."""
     space, mesh = bioheat.space, bioheat.space.mesh
     names = list(geometry.terminals)
     surfaces = [s for s in geometry.surfaces.values() if mesh.has_facets(s.name)]
@@ -201,12 +203,12 @@ def _radiofrequency(
         )
     centre = mesh_coordinates(mesh, conductor_centre(geometry.applicators)[None])[0]
     rtol = _SHARED_ELECTRIC_RTOL if mesh.distribution.parted else _ELECTRIC_RTOL
-    sigma_factor = electric_factor * _sigma_factor(case, geometry, mesh)
+    sigma_factor = around.electric * _sigma_factor(case, geometry, mesh)
     conducting = beyond = None
     if lumens is not None and lumens.tissue.beyond is not None:
         beyond = (lumens.tissue.beyond > 0.0).astype(np.float64)
         if case.patient is not None and case.patient.outside == "air":
-            conducting = nodal_share(mesh, 0.25 * np.repeat(1.0 - lumens.tissue.beyond[:, None], 4, axis=1))
+            conducting = around.within
             if outer != "insulated":
                 _check_return(mesh, lumens, channels)
     electric = Electric(space, terminals, outer, centre, rtol, conducting)
@@ -227,18 +229,24 @@ def _check_return(mesh: Mesh, lumens: Lumens, channels: Sequence[Channel]) -> No
         )
 
 
-def _microwave(case: Case, geometry: Geometry, bioheat: Bioheat) -> MicrowaveSource:
-    """Antennas with their feeds and field solvers."""
+def _microwave(case: Case, geometry: Geometry, bioheat: Bioheat, within: Array | None) -> MicrowaveSource:
+    """Antennas with their feeds and field solvers; of each node a share ``(n,)`` is in the liver."""
     locator = Locator(bioheat.space.mesh)
     antennas = [
-        _antenna(case, part.device, geometry, applicator, bioheat.space, locator)
+        _antenna(case, part.device, geometry, applicator, bioheat.space, locator, within)
         for part, applicator in zip(case.applicators, geometry.applicators, strict=True)
     ]
     return MicrowaveSource(antennas, case.microwave, case.tissue.initial_temperature)
 
 
 def _antenna(
-    case: Case, device: Device, geometry: Geometry, applicator: Applicator, space: P1Space, locator: Locator
+    case: Case,
+    device: Device,
+    geometry: Geometry,
+    applicator: Applicator,
+    space: P1Space,
+    locator: Locator,
+    within: Array | None,
 ) -> Antenna:
     assert device.antenna is not None
     frequency = device.generator.frequency
@@ -269,6 +277,7 @@ def _antenna(
         dielectric=law,
         space=space,
         locator=locator,
+        within=within,
     )
 
 

@@ -6,6 +6,7 @@ and its driver, see hpc/system-packages.sh). Writes ``docs/assets/view``.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -16,7 +17,8 @@ import time
 import tomllib
 from pathlib import Path
 
-from make_figures import ASSETS, ROOT, small
+from make_figures import ASSETS, ROOT, WIDTH
+from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -70,9 +72,12 @@ def main() -> None:
 
 
 def write(name: str, content: bytes) -> None:
-    """Write a picture, in few colours."""
+    """Write a picture, at most as wide as the others, in all its colours: those of the margins are small areas."""
+    image = Image.open(io.BytesIO(content)).convert("RGB")
+    if image.width > WIDTH:
+        image = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.LANCZOS)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / f"{name}.png").write_bytes(small(content))
+    image.save(FOLDER / f"{name}.png", optimize=True)
     print(FOLDER / f"{name}.png")
 
 

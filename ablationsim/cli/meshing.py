@@ -72,7 +72,7 @@ def _show(quality: MeshQuality) -> None:
 
     from ablationsim.mesh.quality import Spread
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     table = Table("Elements", "least", "5 % below", "median", "largest", box=None)
     table.add_row("radius ratio (1 is regular)", *_cells(quality.radius_ratio, 1.0, ""))
     table.add_row("scaled Jacobian (1 is regular)", *_cells(quality.scaled_jacobian, 1.0, ""))

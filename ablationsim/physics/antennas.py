@@ -94,6 +94,9 @@ class Antenna:
         Of the tissue.
     locator : Locator
         Of the tissue's mesh.
+    within : (n,) array, optional
+        Share of each node's volume that is in the organ that is modelled; one by default. What the needle's wall would
+        give to the rest is lost outside.
 
     Attributes
     ----------
@@ -119,10 +122,12 @@ class Antenna:
         dielectric: Dielectric,
         space: P1Space,
         locator: Locator,
+        within: Array | None = None,
     ) -> None:
         self.applicator, self.radiating, self.cooled, self.frequency = applicator, radiating, cooled, frequency
         self.feed, self.solver, self.dielectric = feed, solver, dielectric
         self._space, self._locator = space, locator
+        self._within = np.ones(space.n_nodes) if within is None else within
         self.field: AntennaField | None = None
         self.start: dict[str, float] = {}
         self.first = self.last = 0.0
@@ -150,8 +155,8 @@ class Antenna:
             self._space, self._locator, placement, self.solver.centroids, self.solver.points, reach
         )
         low, high = self.radiating
-        self._wall = wall_load(self._space, self.applicator, low + withdrawn, high + withdrawn)
-        self._shaft = wall_load(self._space, self.applicator, self.feed.port + withdrawn, math.inf)
+        self._wall = self._within * wall_load(self._space, self.applicator, low + withdrawn, high + withdrawn)
+        self._shaft = self._within * wall_load(self._space, self.applicator, self.feed.port + withdrawn, math.inf)
 
     def follow(self, withdrawn: float) -> bool:
         """Find its place again if it has been withdrawn by more than `PLACING` since; returns whether it has."""

@@ -116,8 +116,8 @@ class Bioheat:
         self._wall_source = np.zeros(space.n_nodes)
         for surface in cooled:
             exchange = surface.wall_coefficient * space.facet_load(list(surface.facets))
-            if around.beyond is not None:
-                exchange[around.beyond] = 0.0
+            if around.within is not None:
+                exchange *= around.within
             self.wall += exchange
             self._wall_source += exchange * (surface.coolant_temperature - reference)
         self._wall_total = space.distribution.comm.sum(float(self._wall_source.sum()))

@@ -119,15 +119,16 @@ class Surroundings:
         Factors on thermal conductivity, heat capacity and electric conductivity.
     surface : HeldSurface or None
         The surface of the liver, where it is held at a temperature.
-    beyond : (n,) bool array or None
-        Nodes that touch no tissue, from which nothing else takes up heat.
+    within : (n,) array or None
+        Share of each node's volume that is not beyond the surface: what an applicator's wall gives to the tissue or
+        takes from it there is so much less. None where nothing is beyond.
     """
 
     conductivity: Array
     capacity: Array
     electric: Array
     surface: HeldSurface | None = None
-    beyond: NDArray[np.bool_] | None = None
+    within: Array | None = None
 
     @classmethod
     def of_tissue(cls, liver: Array, conductivity: float, capacity: float, electric: float) -> Surroundings:
@@ -146,9 +147,9 @@ class Surroundings:
         return cls(in_series[0], liver + other * capacity, in_series[1])
 
     @classmethod
-    def none(cls, n: int, surface: HeldSurface | None = None, beyond: NDArray[np.bool_] | None = None) -> Surroundings:
+    def none(cls, n: int, surface: HeldSurface | None = None, within: Array | None = None) -> Surroundings:
         """Liver at all `n` nodes, as far as there is tissue."""
-        return cls(np.ones(n), np.ones(n), np.ones(n), surface, beyond)
+        return cls(np.ones(n), np.ones(n), np.ones(n), surface, within)
 
 
 def tissue_within(mesh: Mesh, distance: Callable[[Array], Array]) -> TissueShare:

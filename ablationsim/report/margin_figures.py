@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
@@ -22,9 +22,10 @@ Floats = NDArray[np.float64]
 
 _BIN = 1.0  # mm
 _COLUMNS, _ROWS = 180, 90  # of the map
+_HALO: list[AbstractPathEffect] = [withStroke(linewidth=2.5, foreground="white")]
 
 
-def margin_figure(found: CaseMargins, axes: Sequence[ArrayLike], patient: bool | None = None) -> Figure:
+def margin_figure(found: CaseMargins, axes: Sequence[ArrayLike]) -> Figure:
     """Draw the spread of the margins of both zones, and a map of those of the undeformed one by direction.
 
     Parameters
@@ -32,16 +33,13 @@ def margin_figure(found: CaseMargins, axes: Sequence[ArrayLike], patient: bool |
     found : CaseMargins
     axes : sequence of (3,) float
         From the tip of each needle to its handle.
-    patient : bool, optional
-        Whether the axes of the world are those of a patient (RAS); as the margins say when not given.
     """
-    patient = found.patient if patient is None else patient
     figure = Figure(figsize=(10.4, 4.1), layout="constrained")
     grid = figure.add_gridspec(1, 2, width_ratios=(1.0, 1.25))
     _histogram(figure.add_subplot(grid[0]), found)
     chart = figure.add_subplot(grid[1], projection="mollweide")
     if found.undeformed.found:
-        _map(figure, chart, found.undeformed, axes, patient)
+        _map(figure, chart, found.undeformed, axes, found.patient)
     else:
         chart.set_axis_off()
         chart.set_title("No zone: no margin", fontsize=10, color=INK)
@@ -77,6 +75,7 @@ def _histogram(ax: Axes, found: CaseMargins) -> None:
             va="top",
             fontsize=7.5,
             color=INK,
+            path_effects=_HALO,
         )
     ax.set(xlabel="margin / mm", ylabel="share of the tumour's surface / %", xlim=(low, high))
     least = " · ".join(
@@ -119,7 +118,6 @@ def _map(figure: Figure, ax: Axes, margins: Margins, axes: Sequence[ArrayLike], 
     ax.grid(visible=False)
     ax.set_xticks([])
     ax.set_yticks([])
-    halo = [withStroke(linewidth=2.5, foreground="white")]
     for name, vector in (PATIENT if patient else BLOCK).items():
         x, y = _place(np.array(vector))
         # What lies behind is at both ends of the map.
@@ -127,14 +125,16 @@ def _map(figure: Figure, ax: Axes, margins: Margins, axes: Sequence[ArrayLike], 
             at = 0.97 * np.pi * side if side else x
             align = "left" if side < 0 else "right" if side > 0 else "center"
             y_at = float(np.clip(y, -1.4, 1.4))
-            ax.text(at, y_at, name, ha=align, va="center", fontsize=8, color=INK, path_effects=halo)
+            ax.text(at, y_at, name, ha=align, va="center", fontsize=8, color=INK, path_effects=_HALO)
     for axis in axes:
         for sign, marker, name in ((1.0, "o", "handle"), (-1.0, "v", "tip")):
             x, y = _place(sign * np.asarray(axis, dtype=np.float64))
             ax.plot(x, y, marker, color=INK, markersize=6, markeredgecolor="white")
-            ax.annotate(name, (x, y), (6, 4), textcoords="offset points", fontsize=7.5, color=INK, path_effects=halo)
+            # Not over the title, nor over the name of the direction at a pole.
+            aside = (12, -10) if y > 1.0 else (12, 6) if y < -1.0 else (6, 4)
+            ax.annotate(name, (x, y), aside, textcoords="offset points", fontsize=7.5, color=INK, path_effects=_HALO)
     x, y = _place(margins.weakest - margins.target.centre)
-    ax.plot(x, y, "x", color="black", markersize=9, markeredgewidth=2.4, path_effects=halo, zorder=9)
+    ax.plot(x, y, "x", color="black", markersize=9, markeredgewidth=2.4, path_effects=_HALO, zorder=9)
     ax.set_title("Margin by direction from the tumour's centre; × least", fontsize=10, color=INK)
 
 

@@ -32,7 +32,10 @@ from ablationsim.results.result import Result
 _CHECKPOINTS, REFINED = "checkpoint", "refined"
 _MESH, _STAGED = "mesh.vtu", ".staged_mesh.vtu"
 _RUN = ("zone.json", "resolved.json", "case.toml", _MESH, "history.csv", LOG, ARCHIVE, "fields.pvd", "zone.stl")
-_REPORT = ("report.html", "cross_section.png", "histories.png", "antenna.png", "heat_sink.png", "vessels.png")
+_REPORT = (
+    *("report.html", "cross_section.png", "histories.png", "antenna.png", "heat_sink.png", "vessels.png"),
+    *("margins.png", "planes.png", "confidence.png", "confidence.json"),
+)
 
 
 def resumable(folder: Path, case: Case, *, resume: bool, overwrite: bool) -> bool:

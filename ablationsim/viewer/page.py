@@ -88,6 +88,8 @@ class Page:
                         self._view = vtk.VtkLocalView(self._solids.window, ref="space")
                     for k in range(3):
                         self._plane(k)
+        # The browser would otherwise look at all there is from a distance.
+        self._server.controller.on_client_connected.add(self._view.push_camera)
 
     def _plane(self, k: int) -> None:
         from trame.widgets import html, vuetify3

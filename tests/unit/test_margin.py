@@ -284,7 +284,7 @@ def test_margins_of_a_case_before_and_after_contraction():
 
 
 def test_a_patient_case_knows_liver_tumour_and_organs(tmp_path):
-    small = Small()
+    small = Small(centre=(50.0, -15.0, 63.0), liver=(24.0, 22.0, 20.0))
     path = small.write(tmp_path)
     data = {"labels": str(path), "structures": small.structures, "tumour": "tumour"}
     base = case_of()

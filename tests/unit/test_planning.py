@@ -29,6 +29,7 @@ from ablationsim.study.planning.tables import Tables
 from ablationsim.vessels.vessel import Branch, Fluid, Vessel, Wall
 from ablationsim.zone.target import Target
 
+PATIENT = Small(liver=(60.0, 50.0, 45.0), gap=8.0)
 MIDDLE = 15e-3  # height of the middle of the zones above the tip
 POWERS, TIMES = np.arange(40.0, 121.0, 2.5), np.arange(120.0, 601.0, 15.0)
 
@@ -66,12 +67,12 @@ def reduced(site, **settings):
 
 @pytest.fixture(scope="module")
 def anatomy(tmp_path_factory):
-    return Small(liver=(60.0, 50.0, 45.0), gap=8.0).read(tmp_path_factory.mktemp("anatomy"))
+    return PATIENT.read(tmp_path_factory.mktemp("anatomy"))
 
 
 @pytest.fixture
 def case(tmp_path) -> Case:
-    return patient_case(Small(liver=(60.0, 50.0, 45.0), gap=8.0).write(tmp_path))
+    return patient_case(PATIENT.write(tmp_path))
 
 
 def patient_case(labels, **more) -> Case:
@@ -118,7 +119,7 @@ def test_margins_of_a_ball_in_a_ball_are_the_difference_of_the_radii_less_their_
         for setting in chosen[::20]:
             plan = model.candidate(Pose.parallel(tip[None], axis), int(setting))
             expected = model.expected(plan, Goal(5e-3))
-            assert expected.mam_mm == pytest.approx(1e3 * (size[setting] - 10e-3 - aside), abs=0.25)
+            assert expected.mam_without_needles_mm == pytest.approx(1e3 * (size[setting] - 10e-3 - aside), abs=0.25)
             volume = 4.0 / 3.0 * np.pi * (size[setting] ** 3 - 10e-3**3)
             assert expected.healthy_ml == pytest.approx(1e6 * volume, rel=0.06)
             assert expected.coverage == pytest.approx(1.0, abs=1e-3)
@@ -189,7 +190,7 @@ def test_what_a_run_teaches_gives_that_run_back_and_fades_away_from_it() -> None
     assert learning.factor(here) == 1.0
     full, expected = np.array([0.8, 1.2, 0.0]), np.array([1.0, 1.0, 0.0])
     learning.add(here, full, expected)
-    assert np.asarray(learning.factor(here)) * expected == pytest.approx([0.9 / 1.1, 1.3 / 1.1, 0.0], rel=1e-3)
+    assert np.asarray(learning.factor(here)) * expected == pytest.approx([0.8, 1.2, 0.0], rel=1e-3)
     near, far = (replace(here, tips=np.array([[away, 0.0, 0.0]])) for away in (2e-3, 60e-3))
     strength = [abs(float(np.asarray(learning.factor(plan))[0]) - 1.0) for plan in (here, near, far)]
     assert strength[0] > strength[1] > strength[2]
@@ -247,7 +248,7 @@ def test_needles_together_are_parallel_and_as_far_apart_as_said() -> None:
             np.testing.assert_allclose((pose.tips - pose.tips[0]) @ pose.axis, 0.0, atol=1e-12)
 
 
-def found_in(anatomy, case, **wanted):
+def found_in(anatomy, case):
     """The best plan of the reduced model in an anatomy, and the model."""
     section = anatomy.named("tumour")
     distance = anatomy.distance(section.name)
@@ -261,15 +262,21 @@ def found_in(anatomy, case, **wanted):
     ways = Ways(case)
     poses = starts(site.target.centre, MIDDLE, 3)
     free = [pose for pose, ok in zip(poses, ways.allowed(poses), strict=True) if ok]
-    plans = search(model, Settings(len(POWERS), len(TIMES)), Goal(5e-3, **wanted), free, ways.allowed)
+    plans = search(model, Settings(len(POWERS), len(TIMES)), Goal(5e-3), free, ways.allowed, kept=4)
     return plans, model, ways
 
 
-def test_search_finds_the_smallest_ball_with_the_margin_and_a_way_that_is_free(anatomy, case) -> None:
-    plans, model, ways = found_in(anatomy, case)
+@pytest.fixture(scope="module")
+def found(anatomy, tmp_path_factory):
+    """Plans for the small anatomy, the reduced model that they are from, and what allowed them."""
+    return found_in(anatomy, patient_case(PATIENT.write(tmp_path_factory.mktemp("found"))))
+
+
+def test_search_finds_the_smallest_ball_with_the_margin_and_a_way_that_is_free(found) -> None:
+    plans, model, ways = found
     best = plans[0]
     expected = model.expected(best, Goal(5e-3))
-    assert expected.mam_mm >= 5.0 - 0.05
+    assert expected.mam_without_needles_mm >= 5.0 - 0.05
     assert expected.lacking_mm <= 0.05
     # A tumour of 10 mm, margin and reserve; steps of power and time.
     assert radius(best.power, best.time) == pytest.approx(15.1e-3, abs=0.5e-3)
@@ -280,15 +287,15 @@ def test_search_finds_the_smallest_ball_with_the_margin_and_a_way_that_is_free(a
     assert apart.min() > 0.29
 
 
-def test_a_mirrored_patient_gets_the_mirrored_plan(anatomy, case, tmp_path) -> None:
+def test_a_mirrored_patient_gets_the_mirrored_plan(found, tmp_path) -> None:
     import nibabel
 
-    path = Small(liver=(60.0, 50.0, 45.0), gap=8.0).write(tmp_path, "other.nii.gz")
+    path = PATIENT.write(tmp_path, "other.nii.gz")
     image = nibabel.load(path)
     flipped = nibabel.Nifti1Image(np.asarray(image.dataobj), np.diag([-1.0, 1.0, 1.0, 1.0]) @ image.affine)
     nibabel.save(flipped, tmp_path / "mirrored.nii.gz")
     mirrored = Anatomy.read(tmp_path / "mirrored.nii.gz", Small().structures)
-    plans, model, _ = found_in(anatomy, case)
+    plans, model, _ = found
     others, again, ways = found_in(mirrored, patient_case(tmp_path / "mirrored.nii.gz"))
     best = plans[0]
     flip = np.array([-1.0, 1.0, 1.0])

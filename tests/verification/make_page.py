@@ -76,6 +76,11 @@ CLOSING = """## Not shown here
 
 Controllers against synthetic loads, circuits of several electrodes (floating, bipolar, coupled), multigrid against
 direct solves, exact location of events, and resumed runs are checked in `tests/unit`.
+
+Of patients: margins of balls in balls, ellipsoids and a cube, and their order in the elements, are in
+`tests/verification/test_margins.py` ([Margins](margins.md#how-exactly)); a ball of liver in other tissue, in air and
+held at body temperature, against exact solutions, in `tests/verification/test_surroundings.py`
+([Patients](patients.md#what-is-outside-the-liver)).
 """
 
 

@@ -21,7 +21,7 @@ ALIKE = (5e-3, 0.25, 0.2, 0.3)
 """Differences at which a run says half as much as one of the same plan: place of the tip [m], direction [rad], and
 logarithms of power and time. Assumed: they decide how fast a search settles, not what is said about a plan."""
 
-_FLOOR = 0.1  # of drive: where hardly anything is heated a ratio says nothing
+_FLOOR, _CLEAR = 0.1, 0.5  # of drive: where hardly anything is heated a ratio says nothing, and where it says all
 _LIMITS = (0.3, 2.5)
 _NONE = 0.05  # weight of no correction at all
 _SAME = 0.01  # square of a difference too small for another run
@@ -44,7 +44,10 @@ class Learning:
         full, expected : (p,) float64
             Drive of the run, and of the stock, at the points of the site.
         """
-        ratio = (np.maximum(full, 0.0) + _FLOOR) / (np.maximum(expected, 0.0) + _FLOOR)
+        full, expected = np.maximum(full, 0.0), np.maximum(expected, 0.0)
+        # Nothing is left of it where zones end.
+        floor = _FLOOR * np.clip(1.0 - expected / _CLEAR, 0.0, 1.0)
+        ratio = (full + floor) / (expected + floor)
         self.plans.append(plan)
         self.ratios.append(np.clip(ratio, *_LIMITS))
 

@@ -34,8 +34,8 @@ class Expected:
 
     Attributes
     ----------
-    mam_mm : float
-        Least margin on the rays, without the dents that cooled shafts leave.
+    mam_mm, mam_without_needles_mm : float
+        Least margin, and that without the dents which cooled shafts leave.
     lacking_mm : float
         Most that is missing from the wanted margin where there is room for it.
     coverage : float
@@ -49,6 +49,7 @@ class Expected:
     """
 
     mam_mm: float
+    mam_without_needles_mm: float
     lacking_mm: float
     coverage: float
     under_required: float
@@ -150,7 +151,8 @@ class Reduced:
         dents = self._dents(Pose(plan.tips, plan.axes), np.array([plan.setting]))
         cost = goal.cost(margins[None], site.attainable, healthy, plan.time, len(plan.tips), organs, dents)[0]
         return Expected(
-            mam_mm=1e3 * float(margins.min()),
+            mam_mm=1e3 * float(min(margins.min(), dents[0])),
+            mam_without_needles_mm=1e3 * float(margins.min()),
             lacking_mm=1e3 * float(np.maximum(np.minimum(goal.margin, site.attainable) - margins, 0.0).max()),
             coverage=tumour / (float(site.inside.sum()) * unit),
             under_required=float(site.areas[margins < goal.margin].sum() / site.areas.sum()),
