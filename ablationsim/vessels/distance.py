@@ -87,7 +87,7 @@ def _signed_distance(points, candidates, corners, normals, result):
         best, facing, sign = np.inf, -1.0, 1.0
         for c in range(candidates.shape[1]):
             t = candidates[i, c]
-            _nearest_point(points[i], corners[t], nearest)
+            nearest_place(points[i], corners[t], nearest)
             square, along = 0.0, 0.0
             for a in range(3):
                 offset = points[i, a] - nearest[a]
@@ -102,9 +102,9 @@ def _signed_distance(points, candidates, corners, normals, result):
 
 
 @njit(cache=True)
-def _nearest_point(p, corners, nearest):
-    """Point of a triangle that is nearest to ``p``: a corner, on a side, or inside (Ericson, Real-Time Collision
-    Detection, 2005)."""
+def nearest_place(p: Floats, corners: Floats, place: Floats) -> int:
+    """Place of a triangle that is nearest to ``p``, and what of the triangle it is on: 0 face, 1 to 3 a corner, 4 to 6
+    an edge (Ericson, Real-Time Collision Detection, 2005)."""
     a, b, c = corners[0], corners[1], corners[2]
     d1 = d2 = d3 = d4 = d5 = d6 = 0.0
     for k in range(3):
@@ -116,22 +116,23 @@ def _nearest_point(p, corners, nearest):
         d5 += ab * (p[k] - c[k])
         d6 += ac * (p[k] - c[k])
     va, vb, vc = d3 * d6 - d5 * d4, d5 * d2 - d1 * d6, d1 * d4 - d3 * d2
-    v, w = 0.0, 0.0
+    v, w, where = 0.0, 0.0, 0
     if d1 <= 0.0 and d2 <= 0.0:
-        v, w = 0.0, 0.0
+        where = 1
     elif d3 >= 0.0 and d4 <= d3:
-        v, w = 1.0, 0.0
+        v, where = 1.0, 2
     elif d6 >= 0.0 and d5 <= d6:
-        v, w = 0.0, 1.0
+        w, where = 1.0, 3
     elif vc <= 0.0 and d1 >= 0.0 and d3 <= 0.0:
-        v, w = d1 / (d1 - d3), 0.0
+        v, where = d1 / (d1 - d3), 4
     elif vb <= 0.0 and d2 >= 0.0 and d6 <= 0.0:
-        v, w = 0.0, d2 / (d2 - d6)
+        w, where = d2 / (d2 - d6), 6
     elif va <= 0.0 and d4 - d3 >= 0.0 and d5 - d6 >= 0.0:
         w = (d4 - d3) / ((d4 - d3) + (d5 - d6))
-        v = 1.0 - w
+        v, where = 1.0 - w, 5
     else:
         scale = 1.0 / (va + vb + vc)
         v, w = vb * scale, vc * scale
     for k in range(3):
-        nearest[k] = a[k] + v * (b[k] - a[k]) + w * (c[k] - a[k])
+        place[k] = a[k] + v * (b[k] - a[k]) + w * (c[k] - a[k])
+    return where

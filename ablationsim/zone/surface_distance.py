@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from ablationsim.errors import GeometryError
+from ablationsim.vessels.distance import nearest_place
 from ablationsim.zone.extract import Floats, Surface
 from ablationsim.zone.marching import Ints
 
@@ -142,7 +143,7 @@ def _search(
             if node >= leaves - 1:
                 leaf = node - (leaves - 1)
                 for t in range(begin[leaf], begin[leaf + 1]):
-                    where = _nearest_place(point, corners[t], place)
+                    where = nearest_place(point, corners[t], place)
                     square = 0.0
                     for k in range(3):
                         square += (point[k] - place[k]) ** 2
@@ -167,39 +168,3 @@ def _to_box(point: Floats, low: Floats, high: Floats) -> float:
     for k in range(3):
         square += max(low[k] - point[k], 0.0, point[k] - high[k]) ** 2
     return square
-
-
-@njit(cache=True)
-def _nearest_place(p: Floats, corners: Floats, place: Floats) -> int:
-    """Place of a triangle nearest to ``p`` and its part: 0 face, 1-3 a corner, 4-6 an edge (Ericson 2005)."""
-    a, b, c = corners[0], corners[1], corners[2]
-    d1 = d2 = d3 = d4 = d5 = d6 = 0.0
-    for k in range(3):
-        ab, ac = b[k] - a[k], c[k] - a[k]
-        d1 += ab * (p[k] - a[k])
-        d2 += ac * (p[k] - a[k])
-        d3 += ab * (p[k] - b[k])
-        d4 += ac * (p[k] - b[k])
-        d5 += ab * (p[k] - c[k])
-        d6 += ac * (p[k] - c[k])
-    va, vb, vc = d3 * d6 - d5 * d4, d5 * d2 - d1 * d6, d1 * d4 - d3 * d2
-    v, w, where = 0.0, 0.0, 0
-    if d1 <= 0.0 and d2 <= 0.0:
-        where = 1
-    elif d3 >= 0.0 and d4 <= d3:
-        v, where = 1.0, 2
-    elif d6 >= 0.0 and d5 <= d6:
-        w, where = 1.0, 3
-    elif vc <= 0.0 and d1 >= 0.0 and d3 <= 0.0:
-        v, where = d1 / (d1 - d3), 4
-    elif vb <= 0.0 and d2 >= 0.0 and d6 <= 0.0:
-        w, where = d2 / (d2 - d6), 6
-    elif va <= 0.0 and d4 - d3 >= 0.0 and d5 - d6 >= 0.0:
-        w = (d4 - d3) / ((d4 - d3) + (d5 - d6))
-        v, where = 1.0 - w, 5
-    else:
-        scale = 1.0 / (va + vb + vc)
-        v, w = vb * scale, vc * scale
-    for k in range(3):
-        place[k] = a[k] + v * (b[k] - a[k]) + w * (c[k] - a[k])
-    return where

@@ -149,8 +149,10 @@ def test_search_learns_from_runs_and_recommends_the_best_of_those_confirmed(labe
                     "healthy_ml": said.healthy_ml,
                 },
             }
+            shaft = np.where(self.reduced.tables.heights < 0.05, 2.0, 0.0)
+            probed = np.concatenate([drive, shaft])
             task = rounds.Task(name, case, tmp_path, drive, told=told, **how)
-            self._take(plan, task, self.reduced.expected(plan, self.goal), Answer(document, drive, 1.0))
+            self._take(plan, task, self.reduced.expected(plan, self.goal), Answer(document, probed, 1.0))
             ended()
 
     monkeypatch.setattr(rounds.Rounds, "confirm", made_up)

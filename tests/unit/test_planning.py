@@ -188,8 +188,10 @@ def test_what_a_run_teaches_gives_that_run_back_and_fades_away_from_it() -> None
     here = Candidate(np.zeros((1, 3)), np.array([[0.0, 0.0, 1.0]]), 80.0, 300.0, 0)
     learning = Learning()
     assert learning.factor(here) == 1.0
+    assert learning.rise(here) == 0.0
     full, expected = np.array([0.8, 1.2, 0.0]), np.array([1.0, 1.0, 0.0])
-    learning.add(here, full, expected)
+    learning.add(here, full, expected, rise=-2e-3)
+    assert learning.rise(here) == pytest.approx(-2e-3, rel=1e-3)
     assert np.asarray(learning.factor(here)) * expected == pytest.approx([0.8, 1.2, 0.0], rel=1e-3)
     near, far = (replace(here, tips=np.array([[away, 0.0, 0.0]])) for away in (2e-3, 60e-3))
     strength = [abs(float(np.asarray(learning.factor(plan))[0]) - 1.0) for plan in (here, near, far)]

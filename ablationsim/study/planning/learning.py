@@ -29,12 +29,13 @@ _SAME = 0.01  # square of a difference too small for another run
 
 @dataclass
 class Learning:
-    """Ratios of drive at all points of a site, one array (p,) for each finished run."""
+    """Ratios of drive at all points of a site (p,), and how much higher zones end at shafts, of each finished run."""
 
     plans: list[Candidate] = field(default_factory=list)
     ratios: list[Floats] = field(default_factory=list)
+    rises: list[float] = field(default_factory=list)
 
-    def add(self, plan: Candidate, full: Floats, expected: Floats) -> None:
+    def add(self, plan: Candidate, full: Floats, expected: Floats, rise: float = 0.0) -> None:
         """Learn from a run.
 
         Parameters
@@ -43,6 +44,8 @@ class Learning:
             What was run.
         full, expected : (p,) float64
             Drive of the run, and of the stock, at the points of the site.
+        rise : float
+            How much higher above the tip the zone of the run ends at its shafts than that of the stock [m].
         """
         full, expected = np.maximum(full, 0.0), np.maximum(expected, 0.0)
         # Nothing is left of it where zones end.
@@ -50,17 +53,29 @@ class Learning:
         ratio = (full + floor) / (expected + floor)
         self.plans.append(plan)
         self.ratios.append(np.clip(ratio, *_LIMITS))
+        self.rises.append(rise)
 
     def factor(self, plan: Candidate) -> Floats | float:
         """Return what the drive of a plan is to be multiplied with, shape (p,); 1 before anything was learnt."""
         if not self.plans:
             return 1.0
-        weights = np.array([1.0 / (1e-3 + _difference(plan, known)) for known in self.plans])
-        total = float(weights.sum()) + _NONE
+        weights, total = self._weights(plan)
         found = np.full(len(self.ratios[0]), _NONE / total)
         for weight, ratio in zip(weights, self.ratios, strict=True):
             found += weight / total * ratio
         return found
+
+    def rise(self, plan: Candidate) -> float:
+        """Return how much higher above the tip the zone of a plan ends at its shafts than that of the stock [m]."""
+        if not self.plans:
+            return 0.0
+        weights, total = self._weights(plan)
+        return float(weights @ self.rises) / total
+
+    def _weights(self, plan: Candidate) -> tuple[Floats, float]:
+        """What each run counts for a plan, and all of them together with the stock as it is."""
+        weights = np.array([1.0 / (1e-3 + _difference(plan, known)) for known in self.plans])
+        return weights, float(weights.sum()) + _NONE
 
 
 def _difference(plan: Candidate, known: Candidate) -> float:

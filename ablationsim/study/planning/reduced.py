@@ -14,7 +14,7 @@ from ablationsim.study.planning.learning import Learning
 from ablationsim.study.planning.lookup import drives, ends, places
 from ablationsim.study.planning.poses import Pose
 from ablationsim.study.planning.site import COARSE, Site
-from ablationsim.study.planning.tables import Tables
+from ablationsim.study.planning.tables import Tables, ends_at
 
 DENTS = 1e-3
 """Distance of the points on a shaft at which its distance from the tumour is looked up [m]."""
@@ -134,11 +134,19 @@ class Reduced:
         drive = self.drive(Pose(plan.tips, plan.axes), plan.setting).astype(np.float64)
         return np.asarray(drive * self.learning.factor(plan))
 
-    def learn(self, plan: Candidate, full: Floats) -> None:
-        """Learn from the drive (p,) of a run of the full model at the points of the site."""
+    def probed(self, plan: Candidate) -> Floats:
+        """Return the points at which the drive of a run is wanted: those of the site, then those along each shaft."""
+        shafts = plan.tips[:, None] + self.tables.heights[None, :, None] * plan.axes[:, None]
+        return np.concatenate([self.site.points, shafts.reshape(-1, 3)])
+
+    def learn(self, plan: Candidate, probed: Floats) -> None:
+        """Learn from the drive of a run of the full model at the points that `probed` gives."""
+        full, shafts = probed[: len(self.site.points)], probed[len(self.site.points) :].reshape(len(plan.tips), -1)
+        dent = min(ends_at(along, self.tables.heights) for along in shafts)
         pose = Pose(plan.tips, plan.axes)
         expected = self.drive(pose, plan.setting).astype(np.float64)
-        self.learning.add(plan, np.where(self.beside(pose), expected, full), expected)
+        rise = dent - float(self.tables.dent[plan.setting])
+        self.learning.add(plan, np.where(self.beside(pose), expected, full), expected, rise)
 
     def judged(self, drive: Floats, plan: Candidate, goal: Goal) -> Expected:
         """Return what a drive (p,) at the points of the site means for a plan."""
@@ -185,7 +193,8 @@ class Reduced:
 
     def _dents(self, pose: Pose, settings: Numbers) -> Floats:
         """How far from the tumour the zone ends at the shafts, negative in it, where it is least, shape (m,) [m]."""
-        heights = self.tables.dent[settings]
+        plan = self.candidate(pose, int(settings[len(settings) // 2]))
+        heights = self.tables.dent[settings] + self.learning.rise(plan)
         grid = np.arange(np.floor(heights.min() / DENTS), np.ceil(heights.max() / DENTS) + 1) * DENTS
         points = pose.tips[:, None] + grid[None, :, None] * pose.axes[:, None]
         points = points.reshape(-1, 3)

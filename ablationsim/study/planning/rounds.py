@@ -106,8 +106,8 @@ class Rounds:
         cases = [planned(self.case, plan, name) for plan, name in zip(plans, names, strict=True)]
         expected = [self.reduced.expected(plan, self.goal) for plan in plans]
         tasks = [
-            Task(name, case, self.folder / PLANS / name, self.reduced.site.points, told=told, **how)
-            for name, case in zip(names, cases, strict=True)
+            Task(name, case, self.folder / PLANS / name, self.reduced.probed(plan), told=told, **how)
+            for name, case, plan in zip(names, cases, plans, strict=True)
         ]
         answers = apply(confirm, tasks, lambda answer: ended())
         for plan, task, foreseen, answer in zip(plans, tasks, expected, answers, strict=True):

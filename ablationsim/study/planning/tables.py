@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +58,14 @@ class Tables:
         volume, middle = _sizes(drive.reshape(-1, *shape), stock)
         # Inside the shaft the stock has what is at its wall.
         beside = drive.reshape(-1, *shape)[:, int(radius / spacing)]
-        dent = np.array([_end(along, stock.z) for along in beside])
+        dent = np.array([ends_at(along, stock.z) for along in beside])
         return cls(power, time, drive, shape, spacing, float(stock.z[0]), volume, middle, dent)
+
+    @property
+    def heights(self) -> Floats:
+        """Heights of the points of the stock above the tip, shape (b,) [m]."""
+        heights: Floats = np.asarray(self.base + self.spacing * np.arange(self.shape[1]), dtype=np.float64)
+        return heights
 
     @property
     def layout(self) -> tuple[float, float, int, int]:
@@ -96,8 +103,16 @@ def _sizes(drive: Singles, stock: Library) -> tuple[Floats, Floats]:
     return volume, 0.5 * (stock.z[low] + stock.z[high])
 
 
-def _end(along: Singles, z: Floats) -> float:
-    """Height at which a zone ends beside the shaft, seen from the hottest place there; that place without a zone."""
+def ends_at(along: NDArray[np.floating[Any]], z: Floats) -> float:
+    """Return where a zone ends beside the shaft, seen from the hottest place there; that place without a zone [m].
+
+    Parameters
+    ----------
+    along : (b,) float
+        Drive at the wall of the shaft.
+    z : (b,) float64
+        Heights above the tip [m].
+    """
     hottest = int(np.argmax(along))
     alive = np.flatnonzero(along[hottest:] < 1.0)
     if not len(alive) or alive[0] == 0:
