@@ -125,13 +125,19 @@ def sentences(margins: Mapping[str, Any]) -> list[str]:
     ):
         part = margins[key]
         if part is not None and part["mam_mm"] is not None and least < part["mam_mm"] - 0.3 and least < required:
-            found.append(f"The zone ends there {text}; elsewhere the margin is at least {fixed(part['mam_mm'], 1)} mm.")
-    vessel = where["nearest_vessel"]
-    if vessel is not None and least < required:
-        found.append(
-            f"The vessel nearest to that place is '{vessel['name']}', {fixed(vessel['distance_mm'], 1)} mm away."
-        )
+            found.append(
+                f"The zone ends there {text}; elsewhere the margin is at least {fixed(part['mam_mm'], 1)} mm, which it "
+                f"is on the {part['weakest']['side']} side{_beside(part['weakest'])}."
+            )
+    if where["nearest_vessel"] is not None and least < required:
+        found.append(f"The place with the least margin of all is on the {where['side']} side{_beside(where)}.")
     return found
+
+
+def _beside(place: Mapping[str, Any]) -> str:
+    """How far the nearest vessel is from a place, after a comma; nothing without vessels."""
+    vessel = place["nearest_vessel"]
+    return "" if vessel is None else f", {fixed(vessel['distance_mm'], 1)} mm from the wall of '{vessel['name']}'"
 
 
 def organ_rows(margins: Mapping[str, Any]) -> list[tuple[str, ...]]:

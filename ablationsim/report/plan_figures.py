@@ -39,11 +39,12 @@ def pareto(plan: PlanFile) -> Figure | None:
         ax.margins(0.12, 0.15)
         calm(ax)
     left.set_ylabel("least margin / mm", fontsize=9)
+    # Beside the panel, where no plan is.
+    words = {"va": "center", "ha": "left", "fontsize": 8}
     end = right.get_xlim()[1]
-    words = {"va": "bottom", "ha": "right", "fontsize": 8}
-    right.text(end, plan.required_mm, f"{plan.required_mm:.3g} mm wanted ", color=ENOUGH, **words)
-    right.text(end, 0.0, "tumour just covered ", color=TOO_LITTLE, **words)
-    figure.legend(handles=_entries(drawn, plan), loc="outside lower center", ncols=5, fontsize=8, frameon=False)
+    right.text(end, plan.required_mm, f" {plan.required_mm:.3g} mm\n wanted", color=ENOUGH, **words)
+    right.text(end, 0.0, " tumour\n just\n covered", color=TOO_LITTLE, **words)
+    figure.legend(handles=_entries(drawn, plan), loc="outside lower center", ncols=6, fontsize=8, frameon=False)
     return figure
 
 
@@ -72,6 +73,8 @@ def _mark(ax: Any, each: Planned, key: str, recommended: bool, aside: tuple[floa
         shape = "o" if each.feasible else "X"
         ax.plot(*places["full"], shape, markersize=8, color=FULL if each.feasible else TOO_LITTLE, zorder=4)
     x, y = places.get("full", places.get("reduced", (np.nan, np.nan)))
+    if each.confirmed.dented and each.confirmed.mam_mm is not None:
+        ax.plot(x, each.confirmed.mam_mm, "v", markersize=5, color=FULL, alpha=0.3, markeredgewidth=0, zorder=2)
     if recommended:
         ax.plot(x, y, "o", markersize=15, mfc="none", markeredgecolor=RING, markeredgewidth=2.2, zorder=3)
     look = {"textcoords": "offset points", "ha": "center", "va": "center", "fontsize": 9, "color": INK, "zorder": 5}
@@ -101,6 +104,8 @@ def _entries(drawn: list[Planned], plan: PlanFile) -> list[Any]:
         return Line2D([], [], linestyle="none", marker=shape, label=label, **look)
 
     found = [dot("full model", "o", color=FULL, markersize=8)] if any(each.confirmed.known for each in drawn) else []
+    if any(each.confirmed.dented for each in drawn):
+        found.append(dot("its dents beside cooled shafts", "v", color=FULL, alpha=0.3, markersize=5))
     if any(_drawable(each.reduced) for each in drawn):
         found.append(dot("reduced model", "o", mfc="white", markeredgecolor=REDUCED, markersize=6))
     if not all(each.feasible for each in drawn):

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import csv
 import io
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ from ablationsim.mesh.walls import fitted_walls
 from ablationsim.results import Result, run_folder
 from ablationsim.results.files import make_folder, write_whole
 from ablationsim.simulate import simulate
+from ablationsim.study.telling import Told, across
 from ablationsim.study.workers import workers
 from ablationsim.vasculature.build import vessels_of
 from ablationsim.vessels.vessel import Vessel
@@ -49,9 +47,6 @@ SIZES = (
     "sphericity_isoperimetric",
 )
 """Metrics that are compared, by their names in zone.json."""
-
-Progress = Callable[[str, float, float], None]
-"""Called with the name of a run, its simulated time, and that at which it ends at the latest [s]."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +145,7 @@ def heat_sink(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: Told | None = None,
 ) -> list[Comparison]:
     """Run cases with their vessels and without, and compare.
 
@@ -192,7 +187,7 @@ def heat_sink(
     runs = [run for name, case in cases.items() for run in _both(name, case, folder)]
     for run in runs:
         run_folder.resumable(run.folder, run.case, resume=resume, overwrite=overwrite)
-    with workers(jobs) as apply, _told(progress, jobs) as told:
+    with workers(jobs) as apply, across(progress or _silent, jobs) as told:
         apply(_simulate, [_Task(run, resume, overwrite, told) for run in runs])
         found = apply(_compared, [(name, folder / name) for name in cases])
     make_folder(folder)
@@ -266,7 +261,7 @@ class _Task:
     run: _Run
     resume: bool
     overwrite: bool
-    told: Progress
+    told: Told
 
 
 def _both(name: str, case: Case, folder: Path) -> list[_Run]:
@@ -309,40 +304,6 @@ def _compared(task: tuple[str, Path]) -> Comparison:
     except AblationSimError as error:
         raise SolverError(f"{name}: {error}") from None
     return found
-
-
-@contextmanager
-def _told(progress: Progress | None, jobs: int) -> Iterator[Progress]:
-    """Give what runs in other processes can call so that `progress` is called here."""
-    if progress is None:
-        yield _silent
-    elif jobs == 1:
-        yield progress
-    else:
-        with get_context("spawn").Manager() as manager:
-            queue = manager.Queue()
-            listener = threading.Thread(target=_listen, args=(queue, progress), daemon=True)
-            listener.start()
-            try:
-                yield _Post(queue)
-            finally:
-                queue.put(None)
-                listener.join()
-
-
-@dataclass(frozen=True)
-class _Post:
-    """Sends what it is told to the process that started the runs."""
-
-    queue: Any
-
-    def __call__(self, name: str, time: float, end: float) -> None:
-        self.queue.put((name, time, end))
-
-
-def _listen(queue: Any, progress: Progress) -> None:
-    while (told := queue.get()) is not None:
-        progress(*told)
 
 
 def _silent(name: str, time: float, end: float) -> None:

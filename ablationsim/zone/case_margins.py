@@ -184,13 +184,22 @@ def _document(
         "at_vessels": near.at_walls(zone),
         "at_needles": at_needles(zone, found, Geometry.from_case(case).applicators),
     }
-    if found.found:
-        outward = found.weakest - found.target.centre
-        document["weakest"] = {
-            "place_mm": (1e3 * found.weakest).tolist(),
-            "side": in_words(outward, patient),
-            "nearest_vessel": near.nearest(found.weakest),
+
+    def told(place: Floats) -> dict[str, Any]:
+        """A place of the tumour in words."""
+        return {
+            "place_mm": (1e3 * place).tolist(),
+            "side": in_words(place - found.target.centre, patient),
+            "nearest_vessel": near.nearest(place),
         }
+
+    if found.found:
+        document["weakest"] = told(found.weakest)
+        for key in ("at_vessels", "at_needles"):
+            part = document[key]
+            if part is not None:
+                place = part.pop("place_mm")
+                part["weakest"] = None if place is None else told(1e-3 * np.asarray(place))
         shift = best_shift(zone, found)
         document["shift"] = None if shift is None else shift.to_dict(axis, patient)
     return document

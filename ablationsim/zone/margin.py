@@ -84,6 +84,12 @@ class Margins:
         # The least of all is known more closely than by the middles of the pieces.
         return self.least if chosen[self.values.argmin()] else float(self.values[chosen].min())
 
+    def weakest_of(self, chosen: NDArray[np.bool_]) -> Floats:
+        """Return the place with the least margin, shape (3,) [m], of the chosen pieces, of which there are some."""
+        pieces = np.flatnonzero(chosen)
+        piece = pieces[self.values[pieces].argmin()]
+        return self.weakest if piece == self.values.argmin() else np.asarray(self.target.points[piece])
+
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers under the keys that zone.json uses; None for what there is not."""
         document: dict[str, Any] = {

@@ -116,5 +116,6 @@ def _without(margins: Margins, ended: Ints, within: float) -> dict[str, Any]:
         "within_mm": 1e3 * within,
         "share": margins.target.share(here),
         "mam_mm": None if least is None else 1e3 * least,
+        "place_mm": None if least is None else (1e3 * margins.weakest_of(rest)).tolist(),
         "under_required": margins.share_under(margins.required, rest),
     }

@@ -101,9 +101,12 @@ def test_zone_of_the_stock_is_that_of_a_run_that_stops_then(labels, coarse) -> N
     assert (made.drive[0, 1] >= 1.0).sum() > (made.drive[0, 0] >= 1.0).sum()
 
 
-def test_plan_of_a_case_as_it_stands(labels, tmp_path, quick_cli) -> None:
+def test_plan_of_a_case_as_it_stands(tmp_path, quick_cli) -> None:
+    labels = replace(PATIENT, liver=Small().liver).write(tmp_path)
     case = tmp_path / "case.json"
-    case.write_text(json.dumps(Case.from_dict(content(labels)).resolved()))
+    data = {**content(labels), "domain": {"radius": "35 mm", "height": "75 mm"}}
+    data["applicator"][0]["protocol"][0]["duration"] = "2 s"
+    case.write_text(json.dumps(Case.from_dict(data).resolved()))
     done = quick_cli("plan", case, "--output", tmp_path / "plan", "--no-report")
     assert done.returncode == 0, done.stderr
     assert "not a medical device" in done.stdout

@@ -18,8 +18,8 @@ from ablationsim.study.planning.poses import Pose
 from ablationsim.study.planning.reasons import notes_of, why
 from ablationsim.study.planning.record import PLANS, SCHEMA, STATEMENT, VERSION, Plan, clear, plan_of, ranked, write
 from ablationsim.study.planning.rounds import Rounds, goals_of
-from ablationsim.study.planning.telling import across
 from ablationsim.study.planning.workplace import workplace
+from ablationsim.study.telling import across
 from ablationsim.study.workers import workers
 
 Mode = Literal["evaluate", "optimize", "replan"]

@@ -67,10 +67,11 @@ def why(case: Case, plans: Sequence[Plan], best: Plan | None, mode: str, folder:
 def _what_is_missing(folder: Path, plan: Plan) -> str:
     """Where margin is missing, and what ends it."""
     margins = _margins(folder)
-    weakest = margins.get("weakest") or {}
+    # The dent along a cooled shaft is there with every plan; what a plan can change is the margin elsewhere.
+    weakest = (margins.get("at_needles") or {}).get("weakest") or margins.get("weakest") or {}
     text = ""
     if weakest.get("side"):
-        text += f" The margin is least at the tumour's {weakest['side']} side"
+        text += f" But for a dent at the shaft, the margin is least at the tumour's {weakest['side']} side"
         vessel = weakest.get("nearest_vessel")
         if vessel and vessel["distance_mm"] < 10.0:
             text += f", {vessel['distance_mm']:.1f} mm from the wall of {vessel['name']}"

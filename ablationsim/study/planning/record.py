@@ -41,7 +41,7 @@ class Plan:
     feasible : bool
         Whether its ways keep all limits.
     reached : bool
-        Whether the tumour is covered, and has the wanted margin all round but for the dents that cooled shafts leave.
+        Whether the tumour has the wanted margin all round, but for the dents that cooled shafts leave.
     cost : float
         By which plans were ranked [mL].
     pareto : bool
@@ -135,7 +135,7 @@ def plan_of(
 
 def _reached(confirmed: Mapping[str, Any], wanted: float) -> bool:
     strict, beside = confirmed["mam_mm"], confirmed["mam_without_needles_mm"]
-    return strict is not None and (strict >= wanted or (strict >= 0.0 and beside is not None and beside >= wanted))
+    return strict is not None and max(strict, strict if beside is None else beside) >= wanted
 
 
 def confirmed_of(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ablationsim.study.planning.poses import Pose, starts, together
 from ablationsim.study.planning.record import PLANS, Plan, plan_of
 from ablationsim.study.planning.reduced import Expected, Reduced
 from ablationsim.study.planning.search import STEPS, Settings, search
-from ablationsim.study.planning.telling import Told
+from ablationsim.study.telling import Told
 from ablationsim.study.workers import Apply
 
 WIDER = 3e-3

@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from typing import Any
 
 Told = Callable[[str, float, float], None]
+"""Called with the name of a run, its simulated time, and that at which it ends at the latest [s]."""
 
 
 @contextmanager
