@@ -73,9 +73,10 @@ def plan(
 def _print(console: Console, document: Mapping[str, Any]) -> None:
     console.print(_table(document))
     console.print(
-        f"\nMargin: the least one of the tumour's surface; no dent: without the skin of living tissue that a cooled "
-        f"shaft leaves. Under: share of the surface with less than {document['required_margin_mm']:g} mm. Best: "
-        "recommended. Pareto: no other plan is as good in margin, healthy liver and time, and better in one.",
+        "\nMargin: the least one of the tumour's surface; no dent: without the skin of living tissue that a cooled "
+        f"shaft leaves. Under: share of the surface with less than {document['required_margin_mm']:g} mm. Dice: of the "
+        "zone with the tumour and that margin all round. Best: recommended. Pareto: no other plan is as good in "
+        "margin, healthy liver and time, and better in one.",
         highlight=False,
         soft_wrap=True,
     )
@@ -95,7 +96,7 @@ def _print(console: Console, document: Mapping[str, Any]) -> None:
 def _table(document: Mapping[str, Any]) -> Table:
     from rich.table import Table
 
-    table = Table("Plan", "Power", "Time", "Margin", "No dent", "Under", "Covered", "Healthy", "", box=None)
+    table = Table("Plan", "Power", "Time", "Margin", "No dent", "Under", "Covered", "Dice", "Healthy", "", box=None)
     for plan in document["plans"]:
         said, needle, count = plan["confirmed"], plan["needles"][0], len(plan["needles"])
         marks = [
@@ -111,6 +112,7 @@ def _table(document: Mapping[str, Any]) -> Table:
             _number(said["mam_without_needles_mm"], "mm", 1),
             _number(100.0 * said["under_required"] if said["under_required"] is not None else None, "%", 0),
             _number(100.0 * said["coverage"] if said["coverage"] is not None else None, "%", 1),
+            "none" if said["dice"] is None else f"{said['dice']:.2f}",
             _number(said["healthy_ml"], "mL", 1),
             ", ".join(marks),
         )

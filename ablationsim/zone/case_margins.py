@@ -23,6 +23,7 @@ from ablationsim.zone.margin_ends import NearVessels, at_needles
 from ablationsim.zone.margin_shift import best_shift
 from ablationsim.zone.margin_sides import in_words, sides
 from ablationsim.zone.margin_volumes import spent
+from ablationsim.zone.margin_wanted import wanted
 from ablationsim.zone.organs import Neighbours
 from ablationsim.zone.target import Target
 
@@ -179,6 +180,7 @@ def _document(
         **found.to_dict(),
         **spent(zone, found.target, liver).to_dict(),
         "directions": [side.to_dict() for side in sides(found, axis, patient)],
+        "wanted": wanted(zone, found.target, found.required, liver).to_dict() if found.found else None,
         "weakest": None,
         "shift": None,
         "at_vessels": near.at_walls(zone),

@@ -30,6 +30,7 @@ from ablationsim.zone.margin_ends import NearVessels, at_needles
 from ablationsim.zone.margin_shift import best_shift
 from ablationsim.zone.margin_sides import ACROSS, HANDLE, TIP, in_words, sides
 from ablationsim.zone.margin_volumes import spent
+from ablationsim.zone.margin_wanted import wanted
 from ablationsim.zone.organs import Neighbours
 from ablationsim.zone.target import Target
 
@@ -194,6 +195,17 @@ def test_volumes_of_healthy_liver_and_of_what_is_not_liver():
     half = spent(zone, target, lambda points: points[:, 0] - CENTRE[0])
     assert half.healthy_ml == pytest.approx((outer - inner) / 2, rel=0.02)
     assert half.outside_liver_ml == pytest.approx((outer - inner) / 2, rel=0.02)
+
+
+def test_agreement_with_the_wanted_zone():
+    target = Target.sphere(CENTRE, 10 * MM)
+    exact = wanted(ball(15), target, 5 * MM)
+    assert exact.dice > 0.99
+    assert exact.volume_ml == pytest.approx(4 / 3 * np.pi * 15**3 * 1e-3, rel=0.01)
+    assert wanted(ball(12), target, 5 * MM).dice == pytest.approx(2 * 12**3 / (12**3 + 15**3), abs=0.005)
+    # No margin is wanted where there is no liver.
+    half = wanted(ball(15), target, 5 * MM, lambda points: points[:, 0] - CENTRE[0])
+    assert half.volume_ml == pytest.approx(4 / 3 * np.pi * (15**3 + 10**3) / 2 * 1e-3, rel=0.01)
 
 
 def test_margins_that_end_at_a_vessel_are_told_apart():

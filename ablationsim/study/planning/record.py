@@ -128,14 +128,15 @@ def plan_of(
             )
         ),
         feasible=not any(way.problems for way in ways),
-        reached=_reached(confirmed, 1e3 * case.plan.margin),
+        reached=_margin(confirmed) >= 1e3 * case.plan.margin,
         cost=cost,
     )
 
 
-def _reached(confirmed: Mapping[str, Any], wanted: float) -> bool:
+def _margin(confirmed: Mapping[str, Any]) -> float:
+    """Least margin but for the dent at the shaft, which every plan has [mm]; far below zero without a zone."""
     strict, beside = confirmed["mam_mm"], confirmed["mam_without_needles_mm"]
-    return strict is not None and max(strict, strict if beside is None else beside) >= wanted
+    return -99.0 if strict is None else float(max(strict, strict if beside is None else beside))
 
 
 def confirmed_of(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,6 +146,7 @@ def confirmed_of(document: Mapping[str, Any]) -> dict[str, Any]:
     for key, name in (("subcapsular_excluded", "capsule"), ("at_vessels", "vessels"), ("at_needles", "needles")):
         found[f"mam_without_{name}_mm"] = (margins.get(key) or {}).get("mam_mm")
     found |= {
+        "dice": (margins.get("wanted") or {}).get("dice"),
         "healthy_ml": margins.get("healthy_ml"),
         "zone_ml": document["volume_ml"],
         "time_s": document["power_off_s"],
@@ -158,7 +160,7 @@ def ranked(plans: Sequence[Plan]) -> list[Plan]:
     """Return plans with those marked that no other one beats, the best first: feasible, reached, then by cost."""
     numbers = [
         (
-            -(plan.confirmed["mam_mm"] if plan.confirmed["mam_mm"] is not None else -99.0),
+            -_margin(plan.confirmed),
             plan.confirmed["healthy_ml"] or 0.0,
             plan.confirmed["time_s"] * len(plan.needles),
         )
