@@ -16,6 +16,7 @@ from ablationsim.geometry.case_access import case_access
 from ablationsim.results.files import make_folder, unwritable, write_whole
 from ablationsim.study.planning.goal import pareto
 from ablationsim.study.planning.protocol import power_of
+from ablationsim.zone.margin import EXACT
 
 SCHEMA, VERSION = "ablationsim plan", 1
 JSON, CSV, PLANS = "plan.json", "plans.csv", "plans"
@@ -128,7 +129,7 @@ def plan_of(
             )
         ),
         feasible=not any(way.problems for way in ways),
-        reached=_margin(confirmed) >= 1e3 * case.plan.margin,
+        reached=_margin(confirmed) >= 1e3 * (case.plan.margin - EXACT),
         cost=cost,
     )
 
