@@ -95,7 +95,7 @@ def test_zone_of_the_stock_is_that_of_a_run_that_stops_then(labels, coarse) -> N
         replace(single, applicators=(replace(first, protocol=with_setting(first.protocol, 50.0, 5.0)),))
     )
     points = np.array([[4e-3, 5e-3], [4e-3, 10e-3], [6e-3, 15e-3], [8e-3, 20e-3], [3e-3, -2e-3]])
-    direct = Probes.at(result.mesh, points, reach=1e-3)(drive_of(result.fields["level"]))
+    direct = Probes.at(result.mesh, points, reach=1e-3)(drive_of(result.fields["level"], result.mesh))
     at = [made.drive[0, 0, round(r / 1e-3), int(np.argmin(np.abs(made.z - z)))] for r, z in points]
     np.testing.assert_allclose(at, direct, rtol=0.02, atol=0.01)
     assert (made.drive[0, 1] >= 1.0).sum() > (made.drive[0, 0] >= 1.0).sum()

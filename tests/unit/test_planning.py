@@ -12,6 +12,7 @@ from ablationsim.case import Case
 from ablationsim.case.planning import PlanSection
 from ablationsim.errors import CaseError, GeometryError
 from ablationsim.geometry.ways import Reach
+from ablationsim.mesh.mesh import Mesh
 from ablationsim.study.planning.access import Ways
 from ablationsim.study.planning.candidate import Candidate
 from ablationsim.study.planning.cases import planned
@@ -95,8 +96,14 @@ def patient_case(labels, **more) -> Case:
     )
 
 
-def test_drive_is_nothing_in_unheated_tissue_and_one_at_the_edge() -> None:
-    np.testing.assert_allclose(drive_of(np.array([-8.0, -4.0, 0.0, 4.0])), [0.0, 0.5, 1.0, 1.5])
+def test_drive_is_nothing_in_unheated_tissue_one_at_the_edge_and_negative_beside_a_cold_shaft() -> None:
+    points = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 1.0, 1.0]])
+    outer = np.array([[1, 2, 3]], dtype=np.int32)
+    mesh = Mesh(
+        points, np.array([[0, 1, 2, 3], [4, 1, 3, 2]], dtype=np.int32), {}, {"outer": outer}, axisymmetric=False
+    )
+    drive = drive_of(np.array([-12.0, -8.0, -8.0, -8.0, 4.0]), mesh)
+    np.testing.assert_allclose(drive, [-0.5, 0.0, 0.0, 0.0, 1.5])
 
 
 def test_tables_have_the_volume_and_the_middle_of_the_zones_between_those_of_the_stock() -> None:

@@ -91,4 +91,4 @@ def drive_at(result: Result, points: Floats) -> Floats:
     """Return the drive of a finished run at points (p, 3) [m]; that of the nearest tissue where there is none."""
     if not len(points):
         return np.empty(0)
-    return Probes.at(result.mesh, points, reach=np.inf)(drive_of(result.fields["level"]))
+    return Probes.at(result.mesh, points, reach=np.inf)(drive_of(result.fields["level"], result.mesh))

@@ -11,17 +11,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ablationsim.mesh.mesh import Mesh
+
 Floats = NDArray[np.float64]
 
 
-def drive_of(level: Floats) -> Floats:
-    """Return the drive of the levels at the nodes of a run, some of which are as good as unheated.
+def drive_of(level: Floats, mesh: Mesh) -> Floats:
+    """Return the drive of the levels at the nodes of a run.
+
+    Unheated is the outside of its block. Beside a cooled shaft tissue is colder than that, and the drive negative.
 
     Parameters
     ----------
     level : (n,) float64
         Positive in the zone; see `ablationsim.physics.damage.DamageModel.level`.
+    mesh : Mesh
+        Of the run.
     """
-    cold = min(float(level.min()), -1e-9)
-    drive: Floats = (level - cold) / -cold
+    unheated = min(float(np.median(level[np.unique(mesh.facets["outer"])])), -1e-9)
+    drive: Floats = (level - unheated) / -unheated
     return drive

@@ -210,7 +210,7 @@ def _zones(task: Task) -> NDArray[np.float32]:
     def observe(march: March) -> bool:
         if march.state.time >= task.times[len(found)] - 1e-6:
             level = _cooled(march, cooling, case, task.times[len(found)])
-            found.append(probes(drive_of(level)).reshape(len(r), len(z)).astype(np.float32))
+            found.append(probes(drive_of(level, mesh)).reshape(len(r), len(z)).astype(np.float32))
         return len(found) == len(task.times)
 
     def next_stop(time: float) -> float:
