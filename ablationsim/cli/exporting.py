@@ -12,6 +12,8 @@ from ablationsim.cli.application import app
 from ablationsim.cli.console import limit_threads, quantity_of
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ablationsim.exports.write import Exported
 
 
@@ -86,7 +88,7 @@ def export(
         _print(console, found)
 
 
-def _print(console, found: Exported) -> None:  # type: ignore[no-untyped-def]  # rich stays unimported
+def _print(console: Console, found: Exported) -> None:
     from rich.markup import escape
     from rich.table import Table
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ def write_vtp(path: Path, surface: Surface, values: Mapping[str, NDArray[np.floa
     _written(writer, path)
 
 
-def _written(writer, path: Path) -> None:  # type: ignore[no-untyped-def]  # any writer of VTK
+def _written(writer: Any, path: Path) -> None:
     with replacing(path) as beside:
         writer.SetFileName(str(beside))
         if not writer.Write():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ablationsim.anatomy import Anatomy
+from ablationsim.anatomy.structure import VESSELS
 from ablationsim.case import Case
 from ablationsim.case.patient import PatientSection
 from ablationsim.errors import GeometryError
@@ -32,7 +34,8 @@ def patient_warnings(case: Case, geometry: Geometry) -> list[str]:
     Raises
     ------
     GeometryError
-        With all problems: needles whose tip is outside the image, or of which nothing that heats is in the liver.
+        With all problems: needles whose tip is outside the image, or of which nothing that heats is in the liver, and
+        a tumour that does not touch the liver.
     """
     patient = case.patient
     if patient is None:
@@ -40,11 +43,26 @@ def patient_warnings(case: Case, geometry: Geometry) -> list[str]:
     anatomy = patient.anatomy()
     problems: list[str] = []
     warnings: list[str] = []
+    if patient.tumour is not None:
+        problems += _apart(anatomy, patient.tumour)
     for applicator in geometry.applicators:
         _place(applicator, anatomy, problems, warnings)
     if problems:
         raise GeometryError("\n".join(problems))
     return [*warnings, *_block(geometry.domain, anatomy, patient), *_target(geometry.domain, anatomy, patient)]
+
+
+def _apart(anatomy: Anatomy, tumour: str) -> list[str]:
+    """Say that a tumour has nothing to do with the liver; nothing where it lies in or at it, or no liver is known."""
+    liver = anatomy.mask(*(structure.name for structure in anatomy.of_role("liver", *VESSELS)))
+    mask = anatomy.mask(tumour)
+    if not liver.any() or (ndimage.binary_dilation(mask, np.ones((3, 3, 3), dtype=bool)) & liver).any():
+        return []
+    gap = float(ndimage.distance_transform_edt(~liver, sampling=anatomy.image.spacing)[mask].min())
+    return [
+        f"Structure '{tumour}' of {anatomy.image.source} lies outside the liver, {1e3 * gap:.0f} mm from it: check which "
+        "label is which in patient.structures, and that all labels were drawn on one image."
+    ]
 
 
 def _place(applicator: Applicator, anatomy: Anatomy, problems: list[str], warnings: list[str]) -> None:

@@ -197,6 +197,21 @@ def test_tumour_outside_the_block(data, folder):
     assert re.search("of structure 'tumour' lie outside the block of tissue, up to [23] mm", found[0])
 
 
+def test_a_tumour_that_is_not_in_the_liver_is_refused(data, tmp_path):
+    import nibabel
+
+    SMALL_LIVER.write(tmp_path, table=True)
+    image = nibabel.load(tmp_path / "labels.nii.gz")
+    labels = np.asarray(image.dataobj).copy()
+    tumour = labels == LABELS["tumour"]
+    labels[tumour] = LABELS["liver"]
+    labels[:3, :3, :3] = LABELS["tumour"]
+    nibabel.save(nibabel.Nifti1Image(labels, image.affine), tmp_path / "labels.nii.gz")
+    case = Case.from_dict(data, tmp_path)
+    with pytest.raises(GeometryError, match=r"'tumour' of .* lies outside the liver, \d+ mm from it"):
+        patient_warnings(case, Geometry.from_case(case))
+
+
 def test_image_that_ends_in_the_liver(data, tmp_path):
     import nibabel
 
