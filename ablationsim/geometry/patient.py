@@ -60,8 +60,8 @@ def _apart(anatomy: Anatomy, tumour: str) -> list[str]:
         return []
     gap = float(ndimage.distance_transform_edt(~liver, sampling=anatomy.image.spacing)[mask].min())
     return [
-        f"Structure '{tumour}' of {anatomy.image.source} lies outside the liver, {1e3 * gap:.0f} mm from it: check which "
-        "label is which in patient.structures, and that all labels were drawn on one image."
+        f"Structure '{tumour}' of {anatomy.image.source} lies outside the liver, {1e3 * gap:.0f} mm from it: check "
+        "which label is which in patient.structures, and that all labels were drawn on one image."
     ]
 
 
